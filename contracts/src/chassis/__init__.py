@@ -1,0 +1,1 @@
+"""The run-time that the services share: no business words."""

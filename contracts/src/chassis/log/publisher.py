@@ -1,0 +1,105 @@
+"""Puts events into the log, and returns only when the log has them.
+
+A publish is repeated with the same id until it is acknowledged, so an answer that was lost makes
+no second event. With a `patience` it gives up after that time and raises, and the event may or may
+not be in the log: the caller tells whoever asked to ask again.
+"""
+
+import asyncio
+from time import perf_counter
+
+import nats.errors
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+from nats.js.errors import Error as JetStreamError
+
+from chassis.clock import Clock, utc_now
+from chassis.log.cause import current
+from chassis.logs import logger
+from chassis.metrics import ACKNOWLEDGED, PUBLISHED
+from contracts.envelope import CONTENT_TYPE, Envelope
+from contracts.events import Event
+from contracts.streams import EVENTS
+
+_WRONG_LAST_SEQUENCE = (10071, 10164)
+_ATTEMPT_SECONDS = 5.0
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+_EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
+_EXPECTED_SCOPE = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+log = logger(__name__)
+
+
+class LogUnavailableError(Exception):
+    """The log did not acknowledge within the caller's patience."""
+
+
+class Publisher:
+    """Publishes as one service; safe to use from many tasks at once."""
+
+    def __init__(self, js: JetStreamContext, *, source: str, clock: Clock = utc_now) -> None:
+        self._js = js
+        self._source = f"/{source}"
+        self._clock = clock
+
+    async def publish(self, event: Event, *, patience: float | None = None) -> None:
+        """Add `event`; one with the same id within the duplicate window is the same event."""
+        await self._send(event, {}, patience)
+
+    async def publish_once(
+        self,
+        event: Event,
+        *,
+        over: str | None = None,
+        after: int = 0,
+        patience: float | None = None,
+    ) -> bool:
+        """Add `event` unless somebody already did; return whether the log took it now.
+
+        It is taken if the newest event on its subject (or on the wildcard `over`) has the sequence
+        `after`, 0 meaning that there is none. False may also mean that an earlier attempt of this
+        very call was stored and its answer lost: who must know reads the event back.
+        """
+        headers = {_EXPECTED_SEQUENCE: str(after)}
+        if over:
+            headers[_EXPECTED_SCOPE] = over
+        return await self._send(event, headers, patience)
+
+    async def _send(self, event: Event, headers: dict[str, str], patience: float | None) -> bool:
+        envelope = Envelope.of(event, source=self._source, now=self._clock(), cause=current())
+        headers = {"Nats-Msg-Id": envelope.id, "Content-Type": CONTENT_TYPE, **headers}
+        try:
+            async with asyncio.timeout(patience):
+                stored = await self._until_acknowledged(envelope, headers)
+        except TimeoutError as error:
+            PUBLISHED.labels(event.fact(), "unavailable").inc()
+            raise LogUnavailableError(f"no acknowledgement within {patience} s") from error
+        PUBLISHED.labels(event.fact(), "stored" if stored else "already_said").inc()
+        return stored
+
+    async def _until_acknowledged(self, envelope: Envelope, headers: dict[str, str]) -> bool:
+        document = envelope.document()
+        pause = _FIRST_PAUSE
+        while True:
+            begun = perf_counter()
+            try:
+                ack = await self._js.publish(
+                    envelope.subject,
+                    document,
+                    timeout=_ATTEMPT_SECONDS,
+                    stream=EVENTS.name,
+                    headers=headers,
+                )
+            except APIError as error:
+                if error.err_code in _WRONG_LAST_SEQUENCE:
+                    return False
+                problem = repr(error)
+            except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+                problem = repr(error)
+            else:
+                ACKNOWLEDGED.observe(perf_counter() - begun)
+                return not ack.duplicate
+            log.warning("the log did not acknowledge; will repeat", id=envelope.id, problem=problem)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,0 +1,226 @@
+"""One service process: HTTP, one connection to NATS, and the parts that do its work.
+
+HTTP answers from the first moment, so that readiness can say what is still missing. SIGTERM stops
+in the order that loses nothing: no new requests, open ones are answered, parts finish what they
+hold, then the connection closes.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import nats.errors
+import uvicorn
+from faststream.middlewares import AckPolicy
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import BadRequestError
+from nats.js.errors import Error as JetStreamError
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+
+from chassis import logs, metrics
+from chassis.clock import Clock, utc_now
+from chassis.health import Check, Health
+from chassis.log import Publisher, Reader
+from chassis.settings import ServiceSettings
+from chassis.topology import ensure_consumer, ensure_stream
+from contracts.streams import EVENTS, Consumer
+
+_RETRY_SECONDS = 1
+_SHUTDOWN_SECONDS = 20
+_WRONG_STREAM = 10060
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What a part of a service needs of the log."""
+
+    js: JetStreamContext
+    publisher: Publisher
+    reader: Reader
+
+
+Part = Callable[[Connection], Awaitable[None]]
+"""A part runs until it is cancelled; one that ends or raises ends the process."""
+
+
+class Service:
+    """Gathers the parts of one service and runs them; `app.py` of each service builds one."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        routes: Sequence[BaseRoute] = (),
+        consumers: Sequence[Consumer] = (),
+        clock: Clock = utc_now,
+    ) -> None:
+        self.name = name
+        self.health = Health()
+        self.broker = NatsBroker(
+            settings.nats_url.split(","),
+            name=f"{name}-{settings.instance}",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            graceful_timeout=_SHUTDOWN_SECONDS,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=_RETRY_SECONDS,
+            connect_timeout=_RETRY_SECONDS,
+            error_cb=self._nats_error,
+            disconnected_cb=self._nats_disconnected,
+            reconnected_cb=self._nats_reconnected,
+            closed_cb=self._nats_closed,
+            logger=None,
+        )
+        self._settings = settings
+        self._consumers = tuple(consumers)
+        self._clock = clock
+        self._parts: list[Part] = []
+        self._client: Client | None = None
+        self._failed = False
+        self._stopping = False
+        self.asgi = Starlette(
+            routes=[
+                Route("/healthz", self.health.live),
+                Route("/readyz", self.health.ready),
+                Route("/metrics", metrics.expose),
+                *routes,
+            ],
+            lifespan=self._lifespan,
+        )
+        self._server = uvicorn.Server(self._uvicorn_config())
+
+    def add(self, part: Part) -> None:
+        """Run `part` once the log is there."""
+        self._parts.append(part)
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; return the exit status."""
+        logs.configure(self.name, self._settings.instance, self._settings.log_level)
+        listener = self._listen()
+        log.info("starting", address="http://{}:{}".format(*listener.getsockname()[:2]))
+        self._server.run(sockets=[listener])
+        log.info("stopped", failed=self._failed)
+        return 1 if self._failed else 0
+
+    def _listen(self) -> socket.socket:
+        try:
+            return socket.create_server((self._settings.http_host, self._settings.http_port))
+        except OSError as error:
+            sys.exit(
+                f"cannot listen on {self._settings.http_host}:{self._settings.http_port}:"
+                f" {error.strerror}; set FINGERPOST_HTTP_PORT to a free port"
+            )
+
+    def _uvicorn_config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self.asgi,
+            http="httptools",
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self.health.add("nats", self._check_log)
+        for consumer in self._consumers:
+            self.health.add(f"consumer {consumer.durable}", self._consumer_check(consumer))
+        work = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            self._stopping = True
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        try:
+            await self.broker.stop()
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            log.warning("NATS was not there to say goodbye to", problem=repr(error))
+
+    async def _work(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.health.watch())
+                connection = await self._connect()
+                for part in self._parts:
+                    group.create_task(self._part(part, connection))
+        except Exception as error:  # noqa: BLE001  whatever it is, it is logged and ends the process
+            self._fail("a part of the service failed; ending the process", error)
+
+    async def _part(self, part: Part, connection: Connection) -> None:
+        await part(connection)
+        raise RuntimeError(f"{part!r} ended by itself")
+
+    async def _connect(self) -> Connection:
+        self._client = await self.broker.connect()
+        js = self._client.jetstream()
+        await self._retry(partial(ensure_stream, js, EVENTS, replicas=self._settings.log_replicas))
+        for consumer in self._consumers:
+            await self._retry(partial(ensure_consumer, js, EVENTS, consumer))
+        publisher = Publisher(js, source=self.name, clock=self._clock)
+        return Connection(js, publisher, Reader(js))
+
+    async def _retry(self, action: Callable[[], Awaitable[None]]) -> None:
+        # JetStream may still be electing a leader, or recovering its store.
+        while True:
+            try:
+                return await action()
+            except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+                log.warning("the log is not ready; will retry", problem=repr(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _check_log(self) -> None:
+        if self._client is None or not self._client.is_connected:
+            raise RuntimeError("NATS is not connected")
+        # A publish that is refused on purpose shows that the stream's leader answers, and writes
+        # nothing.
+        try:
+            await self._client.jetstream().publish(
+                "campaign.defined.readiness", stream=f"not-{EVENTS.name}", timeout=1
+            )
+        except BadRequestError as error:
+            if error.err_code != _WRONG_STREAM:
+                raise
+        else:
+            raise RuntimeError("the log took a message that it had to refuse")
+
+    def _consumer_check(self, consumer: Consumer) -> Check:
+        async def check() -> None:
+            if self._client is None:
+                raise RuntimeError("NATS is not connected")
+            await self._client.jetstream().consumer_info(EVENTS.name, consumer.durable, timeout=1)
+
+        return check
+
+    def _fail(self, problem: str, error: Exception | None = None) -> None:
+        log.critical(problem, exc_info=error)
+        self._failed = True
+        self._server.should_exit = True
+
+    async def _nats_error(self, error: Exception) -> None:
+        log.warning("NATS error", problem=repr(error))
+
+    async def _nats_disconnected(self) -> None:
+        log.warning("NATS disconnected; will reconnect")
+
+    async def _nats_reconnected(self) -> None:
+        log.info("NATS reconnected")
+
+    async def _nats_closed(self) -> None:
+        # FastStream's pull loop spins on a closed connection: better to end and be started again.
+        if not self._stopping:
+            self._fail("NATS closed the connection for good; check NATS_URL and its credentials")

@@ -1,0 +1,128 @@
+"""Creates and changes the stream and its consumers; nothing else does.
+
+A missing part is created, a harmless difference is applied, and a difference that could lose
+events is refused with a message that says what to do.
+"""
+
+from datetime import timedelta
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from chassis.logs import logger
+from contracts.streams import Consumer, Stream
+
+log = logger(__name__)
+
+
+class DestructiveChangeError(RuntimeError):
+    """What stands in NATS differs in a way that could lose events; the text names the remedy."""
+
+
+async def ensure_stream(js: JetStreamContext, stream: Stream, *, replicas: int) -> None:
+    """Create the stream, or bring it to what `contracts.streams` says."""
+    wanted = _stream_config(stream, replicas)
+    try:
+        existing = (await js.stream_info(stream.name)).config
+    except NotFoundError:
+        await js.add_stream(wanted)
+        log.info("stream created", stream=stream.name, replicas=replicas)
+        return
+    _refuse_loss(existing, wanted)
+    changes = _stream_changes(existing, wanted)
+    if changes:
+        await js.update_stream(existing.evolve(**changes))
+        log.info("stream changed", stream=stream.name, changed=sorted(changes))
+
+
+async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consumer) -> None:
+    """Create the durable consumer, or bring it to what `contracts.streams` says."""
+    wanted = _consumer_config(consumer)
+    try:
+        existing = (await js.consumer_info(stream.name, consumer.durable)).config
+    except NotFoundError:
+        await js.add_consumer(stream.name, wanted)
+        log.info("consumer created", consumer=consumer.durable)
+        return
+    if existing.ack_policy != wanted.ack_policy:
+        raise DestructiveChangeError(
+            f"consumer {consumer.durable} acknowledges {existing.ack_policy}, wanted"
+            f" {wanted.ack_policy}; that cannot be changed in place: give the consumer a new name"
+        )
+    changed = [
+        name
+        for name in ("filter_subject", "filter_subjects", "ack_wait", "max_ack_pending")
+        if (getattr(existing, name) or None) != (getattr(wanted, name) or None)
+    ]
+    if changed:
+        await js.add_consumer(stream.name, wanted)
+        log.info("consumer changed", consumer=consumer.durable, changed=changed)
+
+
+def _stream_config(stream: Stream, replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        num_replicas=replicas,
+        duplicate_window=stream.duplicate_window.total_seconds(),
+        allow_direct=True,
+    )
+
+
+def _consumer_config(consumer: Consumer) -> ConsumerConfig:
+    single = len(consumer.subjects) == 1
+    return ConsumerConfig(
+        durable_name=consumer.durable,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.ALL if consumer.ack == "all" else AckPolicy.EXPLICIT,
+        ack_wait=consumer.ack_wait.total_seconds(),
+        max_ack_pending=consumer.max_ack_pending,
+        filter_subject=consumer.subjects[0] if single else None,
+        filter_subjects=None if single else list(consumer.subjects) or None,
+    )
+
+
+def _refuse_loss(existing: StreamConfig, wanted: StreamConfig) -> None:
+    name = wanted.name
+    if existing.storage != wanted.storage or existing.retention != wanted.retention:
+        raise DestructiveChangeError(
+            f"stream {name} keeps events by {existing.retention} on {existing.storage}, which"
+            " loses them; move its events to a stream with limits retention on file storage"
+        )
+    for limit in ("max_msgs", "max_bytes", "max_age", "max_msgs_per_subject"):
+        value = getattr(existing, limit)
+        if value is not None and value > 0:
+            raise DestructiveChangeError(
+                f"stream {name} has {limit}={value}: the log would forget events, and with them"
+                f" that they were said; remove the limit (nats stream edit {name})"
+            )
+    lost = sorted(set(existing.subjects or ()) - set(wanted.subjects or ()))
+    if lost:
+        raise DestructiveChangeError(
+            f"stream {name} takes subjects that this version does not know: {', '.join(lost)};"
+            " a newer version may be running: upgrade this service, or name another NATS server"
+        )
+
+
+def _stream_changes(existing: StreamConfig, wanted: StreamConfig) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    if set(existing.subjects or ()) != set(wanted.subjects or ()):
+        changes["subjects"] = wanted.subjects
+    window = timedelta(seconds=wanted.duplicate_window or 0)
+    if timedelta(seconds=existing.duplicate_window or 0) != window:
+        changes["duplicate_window"] = wanted.duplicate_window
+    if existing.num_replicas != wanted.num_replicas:
+        changes["num_replicas"] = wanted.num_replicas
+    if not existing.allow_direct:
+        changes["allow_direct"] = True
+    return changes

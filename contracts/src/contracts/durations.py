@@ -1,0 +1,23 @@
+"""Durations as people write them: `4h`, `1h30m`, `45s`; ISO 8601 (`PT4H`) is read too."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def _parse(value: object) -> object:
+    if not isinstance(value, str) or value.startswith(("P", "-P")):
+        return value
+    match = _DURATION.fullmatch(value.replace(" ", ""))
+    if not match or not any(match.groups()):
+        raise ValueError("write a duration such as 4h, 1h30m or 45s")
+    amounts = zip(_UNITS.values(), match.groups(), strict=True)
+    return timedelta(**{unit: int(amount) for unit, amount in amounts if amount})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse)]

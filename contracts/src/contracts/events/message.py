@@ -1,0 +1,113 @@
+"""Facts about messages: the sender's ledger. A delivery's state is a fold of these."""
+
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from contracts.campaign import Kind, UncertainPolicy
+from contracts.events.base import Event
+from contracts.ids import CampaignId, Channel, DeliveryId, Instant, VariantId
+
+FailureClass = Literal[
+    "rate_limited",
+    "not_connected",
+    "restarting",
+    "migrated",
+    "content",
+    "target",
+    "too_large",
+    "unauthorized",
+]
+SkipReason = Literal["expired", "channel_disabled"]
+
+
+class _MessageFact(Event):
+    delivery: DeliveryId
+    campaign: CampaignId
+    channel: Channel
+    variant: VariantId
+    kind: Kind
+
+    @property
+    def key(self) -> str:
+        return self.delivery
+
+
+class _AttemptFact(_MessageFact):
+    attempt: PositiveInt
+
+
+class MessageClaimed(_AttemptFact):
+    """`claimant` is about to send; nobody else may make this attempt.
+
+    `mark` is a text that the message will carry, `last_known_message_id` the highest id seen in
+    the channel before: by both a lost message can be recognised later.
+    """
+
+    type: ClassVar[str] = "fingerpost.message.claimed.v1"
+    claimant: str
+    claimed_at: Instant
+    bot_id: int
+    mark: str | None = None
+    last_known_message_id: int | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.delivery}.{self.attempt}"
+
+
+class MessageSent(_AttemptFact):
+    """The delivery stands in the channel as `message_id`; nothing sends it again.
+
+    `latency_ms` runs from the planned instant until Telegram took the message. `audience` is the
+    channel's member count, None where it was not known in time. `reconciled`: the message was
+    found later, as the answer to the send had been lost.
+    """
+
+    type: ClassVar[str] = "fingerpost.message.sent.v1"
+    chat_id: int
+    message_id: int
+    sent_at: Instant
+    latency_ms: int
+    audience: NonNegativeInt | None = None
+    reconciled: bool = False
+
+    @property
+    def cause(self) -> str:
+        return f"message.claimed.{self.delivery}.{self.attempt}"
+
+
+class _Outcome(_AttemptFact):
+    description: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.delivery}.{self.attempt}"
+
+    @property
+    def cause(self) -> str:
+        return f"message.claimed.{self.delivery}.{self.attempt}"
+
+
+class MessageFailed(_Outcome):
+    """Telegram certainly did not take this attempt; `retry_at` None: there will be no other."""
+
+    type: ClassVar[str] = "fingerpost.message.failed.v1"
+    failure: FailureClass
+    failed_at: Instant
+    retry_at: Instant | None = None
+
+
+class MessageUncertain(_Outcome):
+    """Nobody knows whether Telegram took this attempt; `policy` is what was done about it."""
+
+    type: ClassVar[str] = "fingerpost.message.uncertain.v1"
+    policy: UncertainPolicy
+
+
+class MessageSkipped(_MessageFact):
+    """The delivery will not be sent, and no attempt was made."""
+
+    type: ClassVar[str] = "fingerpost.message.skipped.v1"
+    reason: SkipReason
+    skipped_at: Instant

@@ -1,0 +1,133 @@
+"""Facts about people: what they tapped, started, paid for, and that they want to be forgotten."""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
+
+from contracts.events.base import Event
+from contracts.ids import DeliveryId, Instant, person_token, subject_token
+
+Via = Literal["callback", "link"]
+Verdict = Literal["human", "robot"]
+ConversionKind = Literal["payment", "subscription", "renewal", "join", "refund"]
+CtaIndex = Annotated[int, Field(ge=0, le=99)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class CtaClicked(Event):
+    """Somebody tapped a CTA. Total and unique taps differ on purpose: a repeat is a new fact.
+
+    `source_id` is the callback query's id, or the redirect's own click id. `user_id` is None for
+    a link, as a web request does not say who made it. `rule` is the version of the rule that gave
+    `verdict`, so that a replay can judge again.
+    """
+
+    type: ClassVar[str] = "fingerpost.cta.clicked.v1"
+    source_id: str
+    delivery: DeliveryId
+    cta: CtaIndex
+    user_id: int | None
+    via: Via
+    message_id: int | None = None
+    verdict: Verdict
+    rule: NonNegativeInt
+    clicked_at: Instant
+
+    @property
+    def key(self) -> str:
+        return person_token(self.user_id)
+
+    @property
+    def id(self) -> str:
+        return f"cta.clicked.{self.via}.{self.source_id}"
+
+    @property
+    def cause(self) -> str:
+        return f"message.sent.{self.delivery}"
+
+
+class BotStarted(Event):
+    """A person came from a CTA into the chat with the bot."""
+
+    type: ClassVar[str] = "fingerpost.bot.started.v1"
+    bot_id: int
+    update_id: int
+    delivery: DeliveryId
+    cta: CtaIndex
+    user_id: int
+    started_at: Instant
+
+    @property
+    def key(self) -> str:
+        return person_token(self.user_id)
+
+    @property
+    def id(self) -> str:
+        return f"bot.started.{self.bot_id}.{self.update_id}"
+
+    @property
+    def cause(self) -> str:
+        return f"message.sent.{self.delivery}"
+
+
+class ConversionRecorded(Event):
+    """A person paid, subscribed, joined, or was paid back (`amount` is then negative).
+
+    `amount` counts whole units of `currency` (XTR for Telegram Stars). `source` and `source_id`
+    name the fact in the system that it came from, and make it count once.
+    """
+
+    type: ClassVar[str] = "fingerpost.conversion.recorded.v1"
+    source: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
+    source_id: str
+    kind: ConversionKind
+    amount: Decimal | None = None
+    currency: Currency | None = None
+    user_id: int | None = None
+    delivery: DeliveryId | None = None
+    cta: CtaIndex | None = None
+    occurred_at: Instant
+
+    @property
+    def key(self) -> str:
+        return f"{person_token(self.user_id)}.{self.source}.{subject_token(self.source_id)}"
+
+    @property
+    def once_over(self) -> str:
+        """The subjects among which the conversion may stand once, whoever it is credited to."""
+        return f"conversion.recorded.*.{self.source}.{subject_token(self.source_id)}"
+
+    @property
+    def id(self) -> str:
+        return f"conversion.recorded.{self.source}.{self.source_id}"
+
+    @property
+    def cause(self) -> str | None:
+        return f"message.sent.{self.delivery}" if self.delivery else None
+
+
+class ForgottenCount(BaseModel):
+    """What one person had done with one delivery's CTA, without saying who."""
+
+    model_config = ConfigDict(frozen=True)
+
+    delivery: DeliveryId | None
+    cta: CtaIndex | None
+    clicks: NonNegativeInt
+    starts: NonNegativeInt
+    conversions: NonNegativeInt
+    revenue: dict[Currency, Decimal]
+
+
+class UserForgotten(Event):
+    """A person's events were purged; `counts` keep the totals right without naming anybody."""
+
+    type: ClassVar[str] = "fingerpost.user.forgotten.v1"
+    request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    forgotten_at: Instant
+    counts: tuple[ForgottenCount, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.request_id

@@ -1,0 +1,66 @@
+"""Facts about slots. The scheduler says exactly one of them for each slot and channel."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from contracts.campaign import Kind, Revision, UncertainPolicy, Variant
+from contracts.events.base import Event
+from contracts.ids import CampaignId, Channel, DeliveryId, Instant
+
+Trigger = Literal["schedule", "catchup", "backfill", "manual"]
+MissedReason = Literal["catchup_window", "superseded", "skipped", "paused", "blackout", "limit"]
+
+
+class _Slot(Event):
+    delivery: DeliveryId
+    campaign: CampaignId
+    revision: Revision
+    channel: Channel
+    scheduled_for: Instant
+    ordinal: Annotated[int, Field(ge=0)]
+
+    @property
+    def key(self) -> str:
+        return self.delivery
+
+    @property
+    def cause(self) -> str:
+        return f"campaign.defined.{self.campaign}.{self.revision}"
+
+
+class _Due(_Slot):
+    kind: ClassVar[Kind]
+    variant: Variant
+    expires_at: Instant
+    trigger: Trigger
+    on_uncertain: UncertainPolicy
+
+
+class GuideDue(_Due):
+    """A guide is to be posted now, and not after `expires_at`."""
+
+    type: ClassVar[str] = "fingerpost.guide.due.v1"
+    kind: ClassVar[Kind] = "guide"
+
+
+class PromoDue(_Due):
+    """A promo is to be posted now, and not after `expires_at`."""
+
+    type: ClassVar[str] = "fingerpost.promo.due.v1"
+    kind: ClassVar[Kind] = "promo"
+
+
+class SlotMissed(_Slot):
+    """A slot passed and is not posted; `reason` answers "why did it not post?".
+
+    `catchup_window`: too old when it was found; `superseded`: a later slot was fired in its place;
+    `skipped`: the campaign's policy is to skip what an outage missed.
+    """
+
+    type: ClassVar[str] = "fingerpost.slot.missed.v1"
+    kind: Kind
+    reason: MissedReason
+
+
+Due = GuideDue | PromoDue

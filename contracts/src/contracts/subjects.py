@@ -1,0 +1,27 @@
+"""Subjects by which readers ask the log. An event's own subject is `event.subject`."""
+
+from contracts.ids import DeliveryId
+
+CAMPAIGNS = "campaign.>"
+DUES = ("guide.due.*", "promo.due.*")
+SLOTS = (*DUES, "slot.missed.*")
+
+
+def due_of(delivery: DeliveryId) -> str:
+    """Return a wildcard that matches the delivery's one due event, whatever its kind."""
+    return f"*.due.{delivery}"
+
+
+def slot_of(delivery: DeliveryId) -> str:
+    """Return a wildcard over which a slot may be said once: as due, or as missed."""
+    return f"*.*.{delivery}"
+
+
+def campaign_of(campaign: str) -> str:
+    """Return a wildcard that matches every fact about one campaign."""
+    return f"campaign.*.{campaign}"
+
+
+def messages_of(delivery: DeliveryId) -> tuple[str, ...]:
+    """Return the wildcards that match the sender's ledger of one delivery."""
+    return (f"message.*.{delivery}", f"message.*.{delivery}.*")
