@@ -1,0 +1,1 @@
+"""Everything on one machine: real NATS, real Postgres, the sandbox and the four services."""

@@ -1,0 +1,124 @@
+"""One child process: started, waited for, stopped, or killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+_STOP_SECONDS = 30
+_POLL_SECONDS = 0.05
+
+
+class StartError(RuntimeError):
+    """A process ended, or did not become ready; the text ends with the last lines of its log."""
+
+
+class Process:
+    """A program with its log file. `user` runs it as another system user (root only)."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        user: int | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.name = name
+        self._command = [str(part) for part in command]
+        self._log = log
+        self._environment = environment
+        self._user = user
+        self._stop_signal = stop_signal
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; raises RuntimeError before the first start."""
+        if self._popen is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process was started and did not end yet."""
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._popen.poll() if self._popen else None
+
+    def start(self) -> None:
+        """Start the program in a process group of its own, so that Ctrl-C reaches us first."""
+        with self._log.open("ab") as log:
+            self._popen = subprocess.Popen(  # noqa: S603  our own command line
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self._environment) if self._environment is not None else None,
+                user=self._user,
+                group=self._user,
+                extra_groups=[] if self._user is not None else None,
+                start_new_session=True,
+                cwd="/" if self._user is not None else None,
+            )
+
+    async def stop(self) -> None:
+        """Ask the process to end; kill it where it does not within 30 s."""
+        if not self.running:
+            return
+        self.send(self._stop_signal)
+        try:
+            await self.ended(_STOP_SECONDS)
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """Kill the process at once, as a crash would (SIGKILL)."""
+        if self.running:
+            self.send(signal.SIGKILL)
+            await self.ended(_STOP_SECONDS)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process, and to no other."""
+        os.kill(self.pid, number)
+
+    async def ended(self, seconds: float) -> None:
+        """Wait until the process ended; raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while self.running:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def answers(self, url: str, seconds: float) -> None:
+        """Wait until `url` answers 200; raises StartError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        answer = "nothing"
+        async with httpx.AsyncClient(timeout=1) as client:
+            while loop.time() < deadline:
+                if not self.running:
+                    raise StartError(f"{self.name} ended with {self.exit_status}\n{self.tail()}")
+                try:
+                    response = await client.get(url)
+                except httpx.TransportError as error:
+                    answer = repr(error)
+                else:
+                    answer = f"{response.status_code} {response.text.strip()}"
+                    if response.is_success:
+                        return
+                await asyncio.sleep(_POLL_SECONDS)
+        raise StartError(f"{self.name} was not ready in {seconds:g} s: {answer}\n{self.tail()}")
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the last lines of the log."""
+        if not self._log.exists():
+            return ""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])

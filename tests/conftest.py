@@ -1,0 +1,34 @@
+"""Fixtures that every folder of tests may ask for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from harness import servers
+from harness.logs import Log, open_log
+
+
+@pytest_asyncio.fixture
+async def nats_url(tmp_path: Path) -> AsyncIterator[str]:
+    async with servers.nats_url(tmp_path) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def log(nats_url: str) -> AsyncIterator[Log]:
+    async with open_log(nats_url) as log:
+        yield log
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with servers.postgres_dsn(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture
+async def postgres_dsn(postgres_server: str) -> AsyncIterator[str]:
+    async with servers.database(postgres_server) as dsn:
+        yield dsn

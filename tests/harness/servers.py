@@ -1,0 +1,96 @@
+"""Real servers for tests: `NATS_URL` and `POSTGRES_DSN` where set, else the embedded binaries.
+
+Each test has a log of its own (a fresh nats-server, or a stream that is deleted first) and a
+database of its own.
+"""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import nats
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from contracts.streams import EVENTS
+from stack.nats_server import NatsServer
+from stack.ports import free_port
+from stack.postgres_server import PostgresServer
+
+
+@asynccontextmanager
+async def nats_url(folder: Path) -> AsyncIterator[str]:
+    """Yield the URL of a NATS server whose log is empty."""
+    external = os.environ.get("NATS_URL")
+    if external:
+        await _forget_log(external)
+        yield external
+        return
+    server = embedded_nats(folder)
+    await server.start()
+    try:
+        yield server.url
+    finally:
+        await server.process.kill()
+
+
+def embedded_nats(folder: Path) -> NatsServer:
+    """Return a nats-server that a test starts, kills and starts again."""
+    return NatsServer(folder / "nats", port=free_port(), monitor_port=free_port())
+
+
+async def _forget_log(url: str) -> None:
+    client = await nats.connect(url)
+    try:
+        await client.jetstream().delete_stream(EVENTS.name)
+    except NotFoundError:
+        pass  # the log was empty already
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def postgres_dsn(folder: Path) -> AsyncIterator[str]:
+    """Yield the DSN of a PostgreSQL server, for the whole session."""
+    external = os.environ.get("POSTGRES_DSN")
+    if external:
+        yield external
+        return
+    server = PostgresServer(folder / "postgres", port=free_port(), password="tests")
+    await server.start()
+    try:
+        yield server.dsn
+    finally:
+        await server.process.stop()
+
+
+@asynccontextmanager
+async def database(server_dsn: str) -> AsyncIterator[str]:
+    """Yield the DSN of a new, empty database; it is dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(server_dsn, f"CREATE DATABASE {name}")
+    try:
+        yield server_dsn.rsplit("/", 1)[0] + f"/{name}"
+    finally:
+        await _execute(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Client]:
+    """Yield a client connected to `url`."""
+    client = await nats.connect(url)
+    try:
+        yield client
+    finally:
+        await client.close()

@@ -1,0 +1,103 @@
+"""Publishing and reading against a real nats-server."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chassis.log import LogUnavailableError, handling
+from contracts.events import CtaClicked, GuideDue, MessageSent, SlotMissed
+from contracts.examples import GUIDE_DELIVERY, example
+from contracts.subjects import due_of, slot_of
+from harness.logs import Log, open_log
+from harness.servers import embedded_nats
+
+
+async def test_an_event_is_said_once_however_often_it_is_repeated(log: Log) -> None:
+    due = example(GuideDue)
+
+    answers = [await log.publisher.publish_once(due) for _ in range(3)]
+
+    assert answers == [True, False, False]
+    assert await log.events(GuideDue) == [due]
+
+
+async def test_a_slot_is_due_or_missed_but_never_both(log: Log) -> None:
+    scope = slot_of(GUIDE_DELIVERY)
+
+    assert await log.publisher.publish_once(example(GuideDue), over=scope)
+    assert not await log.publisher.publish_once(example(SlotMissed), over=scope)
+
+
+async def test_an_event_with_the_same_id_is_kept_once(log: Log) -> None:
+    await log.say(example(CtaClicked), example(CtaClicked))
+
+    assert len(await log.events(CtaClicked)) == 1
+
+
+async def test_what_is_published_while_handling_follows_the_handled_event(log: Log) -> None:
+    await log.say(example(GuideDue))
+    entry = await log.reader.last(due_of(GUIDE_DELIVERY))
+    assert entry
+
+    with handling(entry.envelope):
+        await log.say(example(MessageSent, delivery=GUIDE_DELIVERY))
+
+    sent = (await log.envelopes())[-1]
+    assert sent.correlationid == entry.envelope.correlationid
+    assert sent.causationid == entry.envelope.id
+
+
+async def test_last_of_a_subject_that_nobody_used_is_none(log: Log) -> None:
+    assert await log.reader.last(due_of(GUIDE_DELIVERY)) is None
+
+
+async def test_a_foreign_message_does_not_stop_a_reader(log: Log) -> None:
+    await log.js.publish("cta.clicked.1", b"not an event")
+    await log.say(example(GuideDue))
+
+    assert [envelope.data for envelope in await log.envelopes()] == [example(GuideDue)]
+
+
+async def test_follow_yields_old_and_new_events_in_order(log: Log) -> None:
+    dues = [example(GuideDue, delivery=f"{number:026d}") for number in range(1_200)]
+    await asyncio.gather(*(log.publisher.publish_once(due) for due in dues[:1_100]))
+    await asyncio.gather(*(log.publisher.publish_once(due) for due in dues[1_100:]))
+
+    sequences = []
+    async for entry in log.reader.follow(("guide.due.*",)):
+        sequences.append(entry.sequence)
+        if len(sequences) == len(dues):
+            break
+
+    assert sequences == list(range(1, 1_201))
+
+
+async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) -> None:
+    server = embedded_nats(tmp_path)
+    await server.start()
+    async with open_log(server.url) as log:
+        seen = []
+
+        async def read() -> None:
+            async for entry in log.reader.follow(("cta.clicked.*",)):
+                seen.append(entry.envelope.data.source_id)
+
+        reading = asyncio.create_task(read())
+        await log.say(example(CtaClicked, source_id="before"))
+
+        await server.process.kill()
+        publishing = asyncio.create_task(log.say(example(CtaClicked, source_id="during")))
+        with pytest.raises(LogUnavailableError):
+            await log.publisher.publish(example(CtaClicked, source_id="impatient"), patience=0.3)
+        await server.start()
+        await asyncio.wait_for(publishing, 20)
+        await log.say(example(CtaClicked, source_id="after"))
+
+        async with asyncio.timeout(20):
+            while "after" not in seen:
+                await asyncio.sleep(0.05)
+        reading.cancel()
+    await server.process.kill()
+
+    assert [name for name in seen if name != "impatient"] == ["before", "during", "after"]
