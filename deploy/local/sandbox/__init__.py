@@ -1,0 +1,1 @@
+"""A Telegram Bot API server to run and test against; a control API plays the people."""

@@ -1,0 +1,95 @@
+"""Bot API methods about chats and their members."""
+
+from sandbox.members import member_object, tell_member_change
+from sandbox.records import Bot, Chat, Json, Place
+from sandbox.refusals import bad_request
+from sandbox.telegram import Call
+
+_GIFTS = dict.fromkeys(
+    (
+        "unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription",
+        "gifts_from_channels",
+    ),
+    False,
+)  # fmt: skip
+
+
+def get_chat(call: Call) -> Json:
+    """getChat: the ChatFullInfo object."""
+    place = call.place()
+    call.require_inside(place)
+    full: Json = {
+        **place.brief(),
+        "accent_color_id": 0,
+        "max_reaction_count": 11,
+        "accepted_gift_types": _GIFTS,
+    }
+    if isinstance(place, Chat) and place.linked_chat_id is not None:
+        full["linked_chat_id"] = place.linked_chat_id
+    pinned = [m for m in call.world.messages_in(place.key) if m.pinned and not m.deleted]
+    return full | ({"pinned_message": pinned[-1].body} if pinned else {})
+
+
+def get_chat_member(call: Call) -> Json:
+    """getChatMember: a bot's own standing or a person's."""
+    chat = call.chat()
+    user_id = call.parameters.integer("user_id")
+    if bot := call.world.bots.get(user_id):
+        return bot_member(call, chat, bot)
+    person = call.world.people.get(user_id)
+    if person is None:
+        raise bad_request("PARTICIPANT_ID_INVALID")
+    return member_object(chat, person)
+
+
+def bot_member(call: Call, chat: Chat, bot: Bot) -> Json:
+    """The ChatMember object of a bot."""
+    standing = call.telegram.standing(chat, bot)
+    match standing["status"]:
+        case "administrator":
+            return {**standing, "user": bot.user(), "can_be_edited": False, "is_anonymous": False}
+        case "kicked":
+            return {"status": "kicked", "user": bot.user(), "until_date": 0}
+        case status:
+            return {"status": status, "user": bot.user()}
+
+
+def get_chat_administrators(call: Call) -> list[Json]:
+    """getChatAdministrators: the calling bot; other bots are left out, as the docs say."""
+    chat = call.chat()
+    member = bot_member(call, chat, call.bot)
+    return [member] if member["status"] == "administrator" else []
+
+
+def get_chat_member_count(call: Call) -> int:
+    """getChatMemberCount: a private chat has two."""
+    place: Place = call.place()
+    call.require_inside(place)
+    return place.member_count() if isinstance(place, Chat) else 2
+
+
+def leave_chat(call: Call) -> bool:
+    """LeaveChat."""
+    chat = call.chat()
+    before = bot_member(call, chat, call.bot)
+    chat.bots[str(call.bot.id)] = {"status": "left"}
+    call.world.chats.save(chat)
+    after = bot_member(call, chat, call.bot)
+    change = {"chat": chat.brief(), "from": call.bot.user()}
+    tell_member_change(call.telegram, [call.bot], change, before, after)
+    return True
+
+
+def get_file(call: Call) -> Json:
+    """getFile: the path under /file/bot<token>/ is the file's unique id."""
+    identifier = call.parameters.text("file_id")
+    prefix, _, unique = identifier.partition("-")
+    content = call.world.store.blob(unique)
+    if content is None or not prefix.endswith(str(call.bot.id)):
+        raise bad_request("wrong file_id or the file is temporarily unavailable")
+    return {
+        "file_id": identifier,
+        "file_unique_id": unique,
+        "file_size": len(content),
+        "file_path": f"files/{unique}",
+    }

@@ -1,0 +1,52 @@
+"""Bot API methods that delete messages.
+
+Rules and texts from the Bot API docs and tdlib/telegram-bot-api Client.cpp.
+"""
+
+from sandbox.records import Chat, Message, Place
+from sandbox.refusals import Refusal, bad_request
+from sandbox.telegram import Call
+
+_MOST_DELETED = 100
+_DELETABLE_SECONDS = 48 * 3600
+
+
+def delete_message(call: Call) -> bool:
+    """deleteMessage: younger than 48 hours, own or with the right to delete."""
+    place = call.place()
+    call.require_inside(place)
+    message = call.world.message(place.key, call.parameters.integer("message_id"))
+    if message is None:
+        raise bad_request("message to delete not found")
+    _delete(call, place, message, bad_request("message can't be deleted"))
+    return True
+
+
+def delete_messages(call: Call) -> bool:
+    """deleteMessages: up to 100; those that are not there are skipped."""
+    place = call.place()
+    call.require_inside(place)
+    numbers = call.parameters.json("message_ids")
+    if not isinstance(numbers, list) or not numbers:
+        raise bad_request("message identifiers are not specified")
+    if len(numbers) > _MOST_DELETED:
+        raise bad_request("too many message identifiers specified")
+    found = [call.world.message(place.key, n) for n in numbers if isinstance(n, int)]
+    for message in filter(None, found):
+        _delete(call, place, message, bad_request("message can't be deleted"))
+    return True
+
+
+def _delete(call: Call, place: Place, message: Message, refusal: Refusal) -> None:
+    own = message.bot_id == call.bot.id
+    allowed = own or place.type == "private" or _may_delete(call, place)
+    if not allowed or call.world.now() - message.posted_at > _DELETABLE_SECONDS:
+        raise refusal
+    message.deleted = True
+    call.world.save_message(message)
+
+
+def _may_delete(call: Call, place: Place) -> bool:
+    return isinstance(place, Chat) and bool(
+        call.telegram.standing(place, call.bot)["can_delete_messages"]
+    )
