@@ -1,0 +1,1 @@
+"""Campaigns in, due events out: each slot once, however many replicas run."""

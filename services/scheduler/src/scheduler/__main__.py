@@ -1,0 +1,7 @@
+"""Run the scheduler until SIGTERM."""
+
+import sys
+
+from scheduler.app import main
+
+sys.exit(main())

@@ -1,0 +1,133 @@
+"""Brings the plan into the log, then says each slot when its time has come.
+
+Every replica does all of this: what another one said already is refused by the log, and counts as
+done. So there is no leader, and losing a replica loses nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from prometheus_client import Counter, Histogram
+
+from chassis.clock import Clock
+from chassis.log import Entry
+from chassis.logs import logger
+from chassis.service import Connection
+from contracts.campaign import Campaign
+from contracts.events import Due, SlotMissed
+from contracts.subjects import CAMPAIGNS, SLOTS, campaign_of, slot_of
+from scheduler.domain import HORIZON, State, evolve, initial, next_slot, plan_changes, settle
+
+_AT_ONCE = 256
+_LONGEST_SLEEP = 30.0
+
+SLOTS_SAID = Counter(
+    "fingerpost_scheduler_slots_total",
+    "Slots said by this replica (outcome due or the reason why not), or said before by another.",
+    ["campaign", "outcome"],
+)
+LATENESS = Histogram(
+    "fingerpost_scheduler_lateness_seconds",
+    "Time from a slot's planned instant until the log acknowledged its due event.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 60, 600, 7200),
+)
+
+log = logger(__name__)
+
+
+class Ticker:
+    """Emits due events for `plan` at their time, for ever."""
+
+    def __init__(self, plan: Sequence[Campaign], clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._state: State = initial
+        self._read_up_to = 0
+        self._last_fact: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self, connection: Connection) -> None:
+        """Fold the log, apply the plan, then tick."""
+        await self._fold(connection)
+        await self._apply_plan(connection)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(connection))
+            group.create_task(self._tick(connection))
+
+    async def _fold(self, connection: Connection) -> None:
+        await self._catch_up(connection)
+        for entry in await connection.reader.replay(SLOTS, since=self._clock() - HORIZON):
+            self._state = evolve(self._state, entry.envelope)
+        log.info("log folded", campaigns=len(self._state.campaigns), up_to=self._read_up_to)
+
+    async def _catch_up(self, connection: Connection) -> None:
+        for entry in await connection.reader.replay((CAMPAIGNS,), after=self._read_up_to):
+            self._apply(entry)
+
+    async def _apply_plan(self, connection: Connection) -> None:
+        """Say what differs; where another replica was faster, look again at what it said."""
+        while changes := plan_changes(self._state, self._plan, self._clock()):
+            changed = {change.campaign for change in changes}
+            await self._settle(connection, self._clock(), only=changed)
+            for change in changes:
+                scope, after = campaign_of(change.campaign), self._last_fact.get(change.campaign, 0)
+                if await connection.publisher.publish_once(change, over=scope, after=after):
+                    log.info("campaign changed", campaign=change.campaign, change=change.fact())
+            await self._catch_up(connection)
+
+    async def _follow(self, connection: Connection) -> None:
+        async for entry in connection.reader.follow((CAMPAIGNS,), after=self._read_up_to):
+            self._apply(entry)
+            self._changed.set()
+
+    def _apply(self, entry: Entry) -> None:
+        self._state = evolve(self._state, entry.envelope)
+        self._read_up_to = entry.sequence
+        self._last_fact[entry.envelope.subject.rpartition(".")[2]] = entry.sequence
+
+    async def _tick(self, connection: Connection) -> None:
+        while True:
+            now = self._clock()
+            await self._settle(connection, now)
+            # After `now`, not after the present: a slot that came while others were said is due.
+            upcoming = next_slot(self._state, now)
+            delay = (upcoming - self._clock()).total_seconds() if upcoming else _LONGEST_SLEEP
+            # Never long, as the wall clock may jump while we sleep by the monotonic one.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), max(0.0, min(delay, _LONGEST_SLEEP)))
+            self._changed.clear()
+
+    async def _settle(
+        self, connection: Connection, now: datetime, only: set[str] | None = None
+    ) -> None:
+        for campaign, state in list(self._state.campaigns.items()):
+            if only is not None and campaign not in only:
+                continue
+            for slot, events in settle(state, now):
+                await asyncio.gather(*(self._say(connection, event) for event in events))
+                self._state = self._state.settled(campaign, slot.at)
+
+    async def _say(self, connection: Connection, event: Due | SlotMissed) -> None:
+        async with self._at_once:
+            new = await connection.publisher.publish_once(event, over=slot_of(event.delivery))
+        outcome = event.reason if isinstance(event, SlotMissed) else "due"
+        SLOTS_SAID.labels(event.campaign, outcome if new else "said_before").inc()
+        if not new:
+            return
+        if isinstance(event, SlotMissed):
+            log.warning("slot missed", **_names(event), reason=event.reason)
+        else:
+            LATENESS.observe((self._clock() - event.scheduled_for).total_seconds())
+            log.info("slot due", **_names(event), variant=event.variant.id, trigger=event.trigger)
+
+
+def _names(event: Due | SlotMissed) -> dict[str, str]:
+    return {
+        "correlation_id": event.delivery,
+        "campaign": event.campaign,
+        "channel": event.channel,
+        "scheduled_for": event.scheduled_for.isoformat(),
+    }
