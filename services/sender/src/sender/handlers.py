@@ -1,0 +1,223 @@
+"""Inbound edge: due events become messages."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from faststream import Context
+from faststream.exceptions import NackMessage
+from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
+from prometheus_client import Counter, Histogram
+
+from chassis.clock import Clock
+from chassis.log import handling
+from chassis.logs import logger
+from contracts.envelope import Envelope, UnreadableEventError
+from contracts.events import (
+    Due,
+    GuideDue,
+    MessageClaimed,
+    MessageFailed,
+    MessageSent,
+    MessageUncertain,
+    PromoDue,
+)
+from contracts.streams import EVENTS, SENDER_GUIDE, SENDER_PROMO
+from sender.domain import ButtonMaker, Claim, Done, Record, Wait, decide, names, uncertain
+from sender.ledger import Ledger
+from sender.outcomes import Outcome, Posted, Refused, Unknown
+from sender.telegram import Telegram
+
+_WORKERS = 32
+_HEARTBEAT_SECONDS = 5
+_AUDIENCE_SECONDS = 0.5
+_AFTER_BUG = 10.0
+# `chassis.topology` alone creates the stream; FastStream would also change it.
+_STREAM = JStream(EVENTS.name, declare=False)
+
+SENDS = Counter(
+    "fingerpost_sender_sends_total", "Attempts to post, by how they ended.", ["kind", "outcome"]
+)
+LATENCY = Histogram(
+    "fingerpost_sender_latency_seconds",
+    "Time from a slot's planned instant until Telegram took the message.",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200),
+)
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What handling a due event needs."""
+
+    ledger: Ledger
+    telegram: Telegram
+    buttons: ButtonMaker
+    clock: Clock
+    quarantine: timedelta
+    bot_id: int
+    instance: str
+
+
+Collaborators = Annotated[Desk, Context("desk")]
+
+router = NatsRouter()
+
+
+async def read_due(message: NatsMessage) -> Envelope | None:
+    """Read one due event; one that cannot be read is logged, and the lane goes on."""
+    try:
+        return Envelope.parse(message.body)
+    except UnreadableEventError as error:
+        log.warning("unreadable due event", subject=message.raw_message.subject, problem=str(error))
+        return None
+
+
+@router.subscriber(
+    SENDER_GUIDE.subjects[0],
+    stream=_STREAM,
+    durable=SENDER_GUIDE.durable,
+    pull_sub=PullSub(batch_size=_WORKERS),
+    max_workers=_WORKERS,
+    decoder=read_due,
+)
+async def send_due_guide(
+    envelope: Envelope | None, message: NatsMessage, desk: Collaborators
+) -> None:
+    """Post a guide."""
+    await _handle(envelope, message, desk)
+
+
+@router.subscriber(
+    SENDER_PROMO.subjects[0],
+    stream=_STREAM,
+    durable=SENDER_PROMO.durable,
+    pull_sub=PullSub(batch_size=_WORKERS),
+    max_workers=_WORKERS,
+    decoder=read_due,
+)
+async def send_due_promo(
+    envelope: Envelope | None, message: NatsMessage, desk: Collaborators
+) -> None:
+    """Post a promo."""
+    await _handle(envelope, message, desk)
+
+
+async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -> None:
+    if envelope is None or not isinstance(envelope.data, GuideDue | PromoDue):
+        return
+    with handling(envelope):
+        try:
+            async with _kept_alive(message):
+                await deliver(envelope.data, desk)
+        except NackMessage:
+            raise
+        except Exception as error:
+            # Asked for again at once it would fail again at once.
+            log.exception("handling a due event failed; will try again")
+            raise NackMessage(delay=_AFTER_BUG) from error
+
+
+async def deliver(due: Due, desk: Desk) -> None:
+    """Do all that can be done about `due` now; raises NackMessage to be asked again later."""
+    while True:
+        state = await desk.ledger.state_of(due.delivery)
+        match decide(state, due, desk.clock(), desk.quarantine):
+            case Done():
+                return
+            case Wait(until):
+                delay = (until - desk.clock()).total_seconds()
+                raise NackMessage(delay=max(delay, 0.01))
+            case Record(event):
+                await desk.ledger.record(event)
+                log.warning("not posted", fact=event.fact(), campaign=due.campaign)
+            case Claim(attempt):
+                await _attempt(due, attempt, desk)
+
+
+async def _attempt(due: Due, attempt: int, desk: Desk) -> None:
+    claim = MessageClaimed(
+        **names(due),
+        attempt=attempt,
+        claimant=f"{desk.instance}-{secrets.token_hex(8)}",
+        claimed_at=desk.clock(),
+        bot_id=desk.bot_id,
+        mark=desk.buttons.token(due.delivery, 0) if due.variant.ctas else None,
+        last_known_message_id=desk.telegram.last_known_message_id(due.channel),
+    )
+    if not await desk.ledger.claim(claim):
+        return
+    counting = asyncio.create_task(desk.telegram.audience(due.channel))
+    content = desk.buttons.content(due.variant, due.delivery)
+    outcome = await desk.telegram.post(due.channel, content)
+    await _record(due, attempt, outcome, counting, desk)
+
+
+async def _record(
+    due: Due, attempt: int, outcome: Outcome, counting: asyncio.Task[int | None], desk: Desk
+) -> None:
+    place = {**names(due), "attempt": attempt}
+    event: MessageSent | MessageFailed | MessageUncertain
+    match outcome:
+        case Posted():
+            event = MessageSent(
+                **place,
+                chat_id=outcome.chat_id,
+                message_id=outcome.message_id,
+                sent_at=outcome.at,
+                latency_ms=round((desk.clock() - due.scheduled_for).total_seconds() * 1000),
+                audience=await _in_time(counting),
+            )
+        case Refused():
+            now = desk.clock()
+            event = MessageFailed(
+                **place,
+                failure=outcome.failure,
+                description=outcome.description,
+                failed_at=now,
+                retry_at=None if outcome.retry_after is None else now + outcome.retry_after,
+            )
+        case Unknown():
+            event = uncertain(due, attempt, outcome.description)
+    counting.cancel()
+    await desk.ledger.record(event)
+    _tell(due, event)
+
+
+def _tell(due: Due, event: MessageSent | MessageFailed | MessageUncertain) -> None:
+    outcome = event.failure if isinstance(event, MessageFailed) else event.fact().split(".")[1]
+    SENDS.labels(due.kind, outcome).inc()
+    place = {"campaign": due.campaign, "channel": due.channel, "attempt": event.attempt}
+    if isinstance(event, MessageSent):
+        LATENCY.labels(due.kind).observe(event.latency_ms / 1000)
+        log.info("sent", **place, message_id=event.message_id, latency_ms=event.latency_ms)
+    else:
+        log.warning(outcome, **place, description=event.description)
+
+
+async def _in_time(counting: asyncio.Task[int | None]) -> int | None:
+    """Return the member count if it is there by now; a send never waits for it."""
+    done, _ = await asyncio.wait({counting}, timeout=_AUDIENCE_SECONDS)
+    return counting.result() if done else None
+
+
+@asynccontextmanager
+async def _kept_alive(message: NatsMessage) -> AsyncIterator[None]:
+    """Tell the log that the event is being worked on, so that nobody else is given it."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            await message.in_progress()
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

@@ -1,0 +1,34 @@
+"""The ledger of deliveries: it stands in the log, and nowhere else."""
+
+from chassis.log import Publisher, Reader
+from contracts.events import Event, MessageClaimed
+from contracts.ids import DeliveryId
+from contracts.subjects import messages_of
+from sender.domain import Delivery, fold, initial
+
+
+class Ledger:
+    """Reads and writes what happened to each delivery."""
+
+    def __init__(self, publisher: Publisher, reader: Reader) -> None:
+        self._publisher = publisher
+        self._reader = reader
+
+    async def state_of(self, delivery: DeliveryId) -> Delivery:
+        """Return the fold of what the log says; waits while the log is away."""
+        subjects = messages_of(delivery)
+        if not any([await self._reader.last(subject) for subject in subjects]):
+            return initial
+        return fold(entry.envelope.data for entry in await self._reader.replay(subjects))
+
+    async def claim(self, claim: MessageClaimed) -> bool:
+        """Claim an attempt; True for exactly one claimant, whatever is lost on the way."""
+        if await self._publisher.publish_once(claim):
+            return True
+        # The log may have taken our own claim, and its answer was lost.
+        standing = await self._reader.last(claim.subject)
+        return standing is not None and standing.envelope.data == claim
+
+    async def record(self, event: Event) -> None:
+        """Say how it ended, once; returns when the log has it, however long that takes."""
+        await self._publisher.publish_once(event)

@@ -1,0 +1,34 @@
+"""How a send can end, in the sender's own words, whatever library talks to Telegram."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contracts.events.message import FailureClass
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Telegram took the message."""
+
+    chat_id: int
+    message_id: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Telegram certainly did not take it; `retry_after` None: it never will."""
+
+    failure: FailureClass
+    description: str
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Telegram may have taken it."""
+
+    description: str
+
+
+Outcome = Posted | Refused | Unknown

@@ -1,0 +1,164 @@
+"""Posts to Telegram through aiogram, and says in our words how it ended.
+
+Each answer is definite (Posted, Refused) or it is Unknown; none is repeated here. Sources: aiogram
+3.31 `exceptions` and `client.session.aiohttp`, Bot API docs.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    RestartingTelegram,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Message, User
+
+from chassis.clock import Clock
+from sender.domain import Content
+from sender.outcomes import Outcome, Posted, Refused, Unknown
+
+# An answer may take Telegram's own flood wait of 8 s and more: a short timeout makes uncertainty.
+# With a separate time for connecting, "never connected" can be told from "no answer".
+_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+_COUNT_TIMEOUT = 2
+_COUNT_LIFETIME = timedelta(minutes=10)
+
+_NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_RETRY_SOON = timedelta(seconds=2)
+_RETRY_RATE = timedelta(seconds=5)
+_RETRY_TOKEN = timedelta(minutes=1)
+_TARGET_TEXTS = ("chat not found", "not enough rights", "need administrator rights", "chat_write")
+
+
+class Telegram:
+    """One bot."""
+
+    def __init__(self, token: str, api: str, clock: Clock) -> None:
+        session = AiohttpSession(api=TelegramAPIServer.from_base(api))
+        self._bot = Bot(token, session=session)
+        self._clock = clock
+        self._moved: dict[str, int] = {}
+        self._audiences: dict[str, tuple[datetime, int]] = {}
+        self._last_ids: dict[str, int] = {}
+
+    async def me(self) -> User:
+        """Return the bot itself; raises AiogramError."""
+        return await self._bot.get_me()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._bot.session.close()
+
+    def last_known_message_id(self, channel: str) -> int | None:
+        """Return the highest message id that this process saw in `channel`."""
+        return self._last_ids.get(channel)
+
+    async def post(self, channel: str, content: Content) -> Outcome:
+        """Post once; never raises for anything that Telegram or the network does."""
+        try:
+            message: Message = await self._bot.send_message(
+                self._chat(channel),
+                content.text,
+                reply_markup=_keyboard(content),
+                parse_mode=None,
+                request_timeout=_TIMEOUT,  # type: ignore[arg-type] # aiohttp takes it
+            )
+        except AiogramError as error:
+            outcome = classify(error, self._chat(channel), self._clock())
+            if isinstance(error, TelegramMigrateToChat):
+                self._moved[channel] = error.migrate_to_chat_id
+        else:
+            outcome = Posted(message.chat.id, message.message_id, message.date.astimezone(UTC))
+        if isinstance(outcome, Posted):
+            self._last_ids[channel] = outcome.message_id
+        return outcome
+
+    async def audience(self, channel: str) -> int | None:
+        """Return the channel's member count, at most 10 minutes old; None where it is not known."""
+        now = self._clock()
+        known = self._audiences.get(channel)
+        if known and now - known[0] < _COUNT_LIFETIME:
+            return known[1]
+        try:
+            count = await self._bot.get_chat_member_count(
+                self._chat(channel), request_timeout=_COUNT_TIMEOUT
+            )
+        except (AiogramError, TimeoutError):
+            return known[1] if known else None
+        self._audiences[channel] = (now, count)
+        return count
+
+    def _chat(self, channel: str) -> int | str:
+        if channel in self._moved:
+            return self._moved[channel]
+        return channel if channel.startswith("@") else int(channel)
+
+
+def classify(error: AiogramError, chat: int | str, now: datetime) -> Outcome:  # noqa: C901  a table, row by row
+    """Say what an exception of aiogram means for the message. Order matters: see each comment."""
+    match error:
+        case ClientDecodeError():
+            return _undecodable(error.data, chat, now)
+        case TelegramRetryAfter():
+            return Refused("rate_limited", error.message, timedelta(seconds=error.retry_after))
+        case TelegramMigrateToChat():
+            return Refused("migrated", error.message, timedelta(0))
+        case TelegramEntityTooLarge():  # by class a network error, but a definite answer
+            return Refused("too_large", error.message)
+        case RestartingTelegram():  # by class a server error, but refused before processing
+            return Refused("restarting", error.message, _RETRY_SOON)
+        case TelegramNetworkError() if isinstance(error.__cause__, _NEVER_CONNECTED):
+            return Refused("not_connected", error.message, _RETRY_SOON)
+        case TelegramForbiddenError():
+            return Refused("target", error.message)
+        case TelegramUnauthorizedError() | TelegramNotFound():
+            return Refused("unauthorized", error.message, _RETRY_TOKEN)
+        case TelegramBadRequest():
+            return Refused(_content_or_target(error), error.message)
+        case TelegramAPIError() if "too many requests" in error.message.lower():
+            # A 429 without parameters has no exception of its own.
+            return Refused("rate_limited", error.message, _RETRY_RATE)
+        case _:
+            return Unknown(f"{type(error).__name__}: {getattr(error, 'message', error)}")
+
+
+def _undecodable(data: Any, asked: int | str, now: datetime) -> Outcome:
+    """A 200 whose result aiogram cannot read was posted all the same; HTML says nothing."""
+    result = data.get("result") if isinstance(data, dict) and data.get("ok") else None
+    if not isinstance(result, dict):
+        return Unknown("the answer could not be read")
+    chat = result.get("chat")
+    chat_id = chat.get("id") if isinstance(chat, dict) else asked
+    message_id = result.get("message_id")
+    if isinstance(message_id, int) and isinstance(chat_id, int):
+        return Posted(chat_id, message_id, now)
+    return Unknown("the answer says that it was posted, but not as which message")
+
+
+def _content_or_target(error: TelegramBadRequest) -> Any:
+    text = error.message.lower()
+    return "target" if any(part in text for part in _TARGET_TEXTS) else "content"
+
+
+def _keyboard(content: Content) -> InlineKeyboardMarkup | None:
+    if not content.buttons:
+        return None
+    rows = [
+        [InlineKeyboardButton(text=b.label, callback_data=b.callback_data, url=b.url)]
+        for b in content.buttons
+    ]
+    return InlineKeyboardMarkup(inline_keyboard=rows)

@@ -1,0 +1,108 @@
+"""What each exception of aiogram means for the message: a test for each row of the table."""
+
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiogram.exceptions import (
+    ClientDecodeError,
+    RestartingTelegram,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import SendMessage
+
+from contracts.examples import SLOT
+from sender.outcomes import Outcome, Posted, Refused, Unknown
+from sender.telegram import classify
+
+CHAT = -1001234567890
+METHOD = SendMessage(chat_id=CHAT, text="hello")
+KEY = aiohttp.client_reqrep.ConnectionKey("api.telegram.org", 443, True, True, None, None, None)
+
+
+def error(kind: Any, text: str = "text", **fields: Any) -> Any:
+    return kind(METHOD, text, **fields)
+
+
+def network(cause: BaseException) -> TelegramNetworkError:
+    problem = TelegramNetworkError(METHOD, f"{type(cause).__name__}: {cause}")
+    problem.__cause__ = cause
+    return problem
+
+
+def unreadable(data: Any) -> ClientDecodeError:
+    return ClientDecodeError("Failed to deserialize object", ValueError("no"), data)
+
+
+def meaning(problem: Any) -> Outcome:
+    return classify(problem, CHAT, SLOT)
+
+
+@pytest.mark.parametrize(
+    ("problem", "failure", "retry_after"),
+    [
+        (error(TelegramRetryAfter, retry_after=7), "rate_limited", 7),
+        (error(TelegramAPIError, "Too Many Requests: retry later"), "rate_limited", 5),
+        (error(TelegramMigrateToChat, migrate_to_chat_id=-100), "migrated", 0),
+        (error(RestartingTelegram), "restarting", 2),
+        (network(aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))), "not_connected", 2),
+        (network(aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "unknown"))), "not_connected", 2),
+        (network(aiohttp.ConnectionTimeoutError("connect")), "not_connected", 2),
+        (error(TelegramUnauthorizedError), "unauthorized", 60),
+        (error(TelegramNotFound), "unauthorized", 60),
+        (error(TelegramEntityTooLarge), "too_large", None),
+        (error(TelegramForbiddenError), "target", None),
+        (error(TelegramBadRequest, "Bad Request: chat not found"), "target", None),
+        (error(TelegramBadRequest, "Bad Request: not enough rights to send"), "target", None),
+        (error(TelegramBadRequest, "Bad Request: message text is empty"), "content", None),
+        (error(TelegramBadRequest, "Bad Request: can't parse entities"), "content", None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_a_definite_refusal(problem: Any, failure: str, retry_after: int | None) -> None:
+    outcome = meaning(problem)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.failure == failure
+    expected = None if retry_after is None else timedelta(seconds=retry_after)
+    assert outcome.retry_after == expected
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        network(TimeoutError("total")),
+        network(aiohttp.SocketTimeoutError("read")),
+        network(aiohttp.ServerDisconnectedError()),
+        network(aiohttp.ClientPayloadError("cut")),
+        network(aiohttp.ClientOSError(104, "reset")),
+        error(TelegramServerError, "Bad Gateway"),
+        error(TelegramConflictError),
+        error(TelegramAPIError, "Something new"),
+        unreadable("<html>502 Bad Gateway</html>"),
+        unreadable({"ok": False}),
+        unreadable({"ok": True, "result": {"chat": {"id": CHAT}}}),
+    ],
+    ids=lambda problem: f"{type(problem).__name__}-{type(problem.__cause__).__name__}",
+)
+def test_an_unknown_outcome(problem: Any) -> None:
+    assert isinstance(meaning(problem), Unknown)
+
+
+def test_an_answer_of_ok_was_posted_even_if_the_rest_cannot_be_read() -> None:
+    whole = unreadable({"ok": True, "result": {"message_id": 7, "chat": {"id": -5}}})
+    without_chat = unreadable({"ok": True, "result": {"message_id": 7, "chat": None}})
+
+    assert meaning(whole) == Posted(-5, 7, SLOT)
+    assert meaning(without_chat) == Posted(CHAT, 7, SLOT)

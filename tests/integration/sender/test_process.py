@@ -1,0 +1,154 @@
+"""The sender as a process: redelivery, replicas, kill -9, a channel that makes others wait."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest_asyncio
+
+from chassis.clock import utc_now
+from contracts.events import GuideDue, MessageFailed, MessageSent, MessageUncertain, PromoDue
+from contracts.examples import example
+from contracts.ids import delivery_id
+from harness.logs import Log
+from harness.sandboxes import BOT_TOKEN, CHANNEL, OTHER_CHANNEL, Stage
+from harness.sending import CTA_KEY, due_now
+from harness.waiting import until
+from stack.ports import free_port
+from stack.process import Process
+
+Start = Callable[[], "asyncio.Future[Process]"]
+
+
+def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Process, str]:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "NATS_URL": nats_url,
+        "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
+        "FINGERPOST_TELEGRAM_API": api,
+        "FINGERPOST_CTA_KEYS": f"k1:{CTA_KEY}",
+        "FINGERPOST_HTTP_PORT": str(port),
+        "FINGERPOST_INSTANCE": name,
+        "FINGERPOST_QUARANTINE": "2s",
+    }
+    command = (sys.executable, "-m", "sender")
+    process = Process(name, command, log=folder / f"{name}.log", environment=environment)
+    return process, f"http://127.0.0.1:{port}/readyz"
+
+
+@pytest_asyncio.fixture
+async def replicas(nats_url: str, stage: Stage, tmp_path: Path) -> AsyncIterator[list[Process]]:
+    started = [sender_process(f"sender-{n}", nats_url, stage.api, tmp_path) for n in range(2)]
+    for process, _ in started:
+        process.start()
+    try:
+        for process, ready in started:
+            await process.answers(ready, 60)
+        yield [process for process, _ in started]
+    finally:
+        for process, _ in started:
+            await process.kill()
+
+
+def dues(count: int, channel: int = CHANNEL) -> list[PromoDue]:
+    now = utc_now()
+    slots = [now - timedelta(milliseconds=number) for number in range(count)]
+    return [
+        example(
+            PromoDue,
+            delivery=delivery_id("promos", str(channel), slot),
+            channel=str(channel),
+            scheduled_for=slot,
+            expires_at=now + timedelta(minutes=5),
+        )
+        for slot in slots
+    ]
+
+
+async def test_two_replicas_one_of_them_killed_post_each_delivery_at_most_once(
+    replicas: list[Process], log: Log, stage: Stage
+) -> None:
+    batch = dues(60) + dues(60, OTHER_CHANNEL)
+    publishing = asyncio.gather(*(log.publisher.publish_once(due) for due in batch))
+    await until(lambda: stage.people.messages(CHANNEL), lambda posts: len(posts) > 5)
+    await replicas[0].kill()
+    await publishing
+
+    async def told() -> set[str]:
+        sent = [event.delivery for event in await log.events(MessageSent)]
+        unsure = [event.delivery for event in await log.events(MessageUncertain)]
+        return {*sent, *unsure}
+
+    await until(told, lambda deliveries: len(deliveries) == len(batch), seconds=110)
+
+    posts = Counter[str]()
+    for channel in (CHANNEL, OTHER_CHANNEL):
+        for message in await stage.people.messages(channel):
+            posts[message["buttons"][0][0]["callback_data"]] += 1
+    sent = await log.events(MessageSent)
+    unsure = await log.events(MessageUncertain)
+    assert max(posts.values()) == 1
+    assert len(sent) <= len(posts) <= len(sent) + len(unsure)
+    assert len({event.delivery for event in sent}) == len(sent)
+
+
+async def test_a_channel_that_must_wait_does_not_hold_up_another(
+    replicas: list[Process], log: Log, stage: Stage
+) -> None:
+    await stage.people.plan_fault(
+        "too_many", "sendMessage", chat_id=CHANNEL, times=500, retry_after=30
+    )
+    await log.say(*dues(80), *dues(3, OTHER_CHANNEL))
+
+    posts = await until(
+        lambda: stage.people.messages(OTHER_CHANNEL), lambda posts: len(posts) == 3, seconds=15
+    )
+
+    assert len(posts) == 3
+    assert {event.failure for event in await log.events(MessageFailed)} == {"rate_limited"}
+
+
+async def test_a_flood_limit_is_waited_out_and_then_it_is_posted(
+    replicas: list[Process], log: Log, stage: Stage
+) -> None:
+    await stage.people.plan_fault("too_many", "sendMessage", retry_after=2)
+    await log.say(due_now())
+
+    (sent,) = await until(lambda: log.events(MessageSent), bool, seconds=15)
+
+    assert sent.attempt == 2
+    assert sent.latency_ms >= 2_000
+
+
+async def test_an_unreadable_due_event_does_not_stop_the_lane(
+    replicas: list[Process], log: Log, stage: Stage
+) -> None:
+    await log.js.publish("guide.due.broken", b'{"specversion": "1.0"}')
+    guide = example(GuideDue, channel=str(CHANNEL), expires_at=utc_now() + timedelta(minutes=1))
+    await log.say(guide)
+
+    posts = await until(lambda: stage.people.messages(CHANNEL), bool, seconds=15)
+
+    assert posts[0]["text"] == guide.variant.text
+
+
+async def test_sigterm_lets_a_send_finish_and_records_it(
+    replicas: list[Process], log: Log, stage: Stage
+) -> None:
+    await stage.people.plan_fault("late", "sendMessage", seconds=2)
+    await log.say(due_now())
+    await until(lambda: stage.people.messages(CHANNEL), bool)
+
+    for process in replicas:
+        process.send(signal.SIGTERM)
+    for process in replicas:
+        await process.ended(20)
+
+    assert [process.exit_status for process in replicas] == [0, 0]
+    assert len(await log.events(MessageSent)) == 1

@@ -1,0 +1,111 @@
+"""What the sender does with a delivery, given its ledger."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events import (
+    Event,
+    GuideDue,
+    MessageClaimed,
+    MessageFailed,
+    MessageSent,
+    MessageSkipped,
+    MessageUncertain,
+    PromoDue,
+)
+from contracts.examples import SLOT, example
+from sender.domain import Claim, Decision, Done, Record, Wait, decide, fold
+
+QUARANTINE = timedelta(seconds=30)
+NOW = SLOT + timedelta(minutes=1)
+DUE = example(PromoDue)
+CLAIMED = example(MessageClaimed, claimed_at=SLOT)
+FAILED = example(MessageFailed, retry_at=None)
+TO_RETRY = example(MessageFailed, retry_at=NOW)
+UNCERTAIN = example(MessageUncertain, policy="drop")
+SENT = example(MessageSent)
+SKIPPED = example(MessageSkipped)
+
+
+def after(*ledger: Event, due: PromoDue | GuideDue = DUE, now=NOW) -> Decision:
+    return decide(fold(ledger), due, now, QUARANTINE)
+
+
+def test_a_new_delivery_is_claimed() -> None:
+    assert after() == Claim(1)
+
+
+def test_a_delivery_that_expired_before_it_was_tried_is_skipped() -> None:
+    decision = after(now=DUE.expires_at)
+
+    assert isinstance(decision, Record)
+    assert decision.event.reason == "expired"
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        (CLAIMED, SENT),
+        (CLAIMED, FAILED),
+        (CLAIMED, UNCERTAIN),
+        (SKIPPED,),
+    ],
+    ids=["sent", "refused for good", "uncertain and dropped", "skipped"],
+)
+def test_what_is_over_stays_over(ledger: tuple[Event, ...]) -> None:
+    assert after(*ledger) == Done()
+    assert after(*ledger, now=DUE.expires_at + timedelta(days=1)) == Done()
+
+
+def test_a_refusal_that_may_be_repeated_is_repeated_when_its_time_has_come() -> None:
+    later = NOW + timedelta(seconds=5)
+
+    assert after(CLAIMED, example(MessageFailed, retry_at=later)) == Wait(later)
+    assert after(CLAIMED, example(MessageFailed, retry_at=later), now=later) == Claim(2)
+
+
+def test_a_refused_delivery_is_not_repeated_after_it_expired() -> None:
+    decision = after(CLAIMED, TO_RETRY, now=DUE.expires_at)
+
+    assert isinstance(decision, Record)
+    assert decision.event.reason == "expired"
+
+
+def test_a_claim_without_an_outcome_is_left_alone_while_its_sender_may_be_at_work() -> None:
+    assert after(CLAIMED, now=SLOT + timedelta(seconds=29)) == Wait(SLOT + QUARANTINE)
+
+
+def test_a_claim_without_an_outcome_becomes_uncertain_and_is_not_guessed() -> None:
+    decision = after(CLAIMED, now=SLOT + QUARANTINE)
+
+    assert isinstance(decision, Record)
+    assert isinstance(decision.event, MessageUncertain)
+    assert decision.event.policy == DUE.on_uncertain
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("hold", Done()), ("drop", Done()), ("resend", Claim(2))]
+)
+def test_the_policy_decides_about_an_uncertain_send(policy: str, expected: Decision) -> None:
+    assert after(CLAIMED, example(MessageUncertain, policy=policy)) == expected
+
+
+def test_a_message_that_was_found_to_be_sent_stays_sent_whatever_was_uncertain() -> None:
+    resend = example(MessageUncertain, policy="resend")
+
+    assert after(CLAIMED, SENT, resend) == Done()
+    assert after(CLAIMED, resend, SENT) == Done()
+
+
+def test_an_outcome_of_an_older_attempt_says_nothing_about_the_present_one() -> None:
+    second = example(MessageClaimed, attempt=2, claimed_at=NOW)
+
+    assert after(CLAIMED, TO_RETRY, second, TO_RETRY) == Wait(NOW + QUARANTINE)
+
+
+@given(st.lists(st.sampled_from([CLAIMED, TO_RETRY, UNCERTAIN, FAILED, SENT, SKIPPED])))
+def test_nothing_is_tried_again_once_it_was_sent(ledger: list[Event]) -> None:
+    assert after(*ledger, SENT) == Done()
