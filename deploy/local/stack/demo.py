@@ -1,0 +1,54 @@
+"""`make demo`: half a minute of Fingerpost by itself, and a check that its numbers are right.
+
+Simulated people read the channels, tap, start the bot and pay. What they did is counted here,
+outside of Fingerpost; at the end the conversion table must say the same.
+"""
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from sandbox.client import Sandbox
+from stack.local import LocalStack, Options
+from stack.people import Audience
+from stack.report import settled_table, show
+from stack.supervisor import say
+
+CAMPAIGNS = Path("deploy/campaigns/default.yaml")
+_EVERY = "5s"
+_READING_SECONDS = 25
+_SETTLE_SECONDS = 20
+_ITS_OWN = ("TELEGRAM_", "NATS_", "POSTGRES_", "GUIDES_", "PROMOS_", "FINGERPOST_")
+
+
+async def run(folder: Path, seconds: float = _READING_SECONDS) -> int:
+    """Run the demo in `folder`, which is emptied first; return 0 where the numbers are right."""
+    shutil.rmtree(folder, ignore_errors=True)
+    # Whatever the shell says of a real bot or a real database, the demo stays on this machine.
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(_ITS_OWN)}
+    stack = LocalStack(Options(folder=folder, environment=environment, every=_EVERY))
+    say("starting a Telegram sandbox, NATS, PostgreSQL and the four services ...")
+    await stack.start()
+    try:
+        return await _play(stack, seconds)
+    finally:
+        await stack.stop()
+
+
+async def _play(stack: LocalStack, seconds: float) -> int:
+    say(f"people are reading for {seconds:.0f} s; the dashboard is at {stack.urls['analytics']}")
+    async with Sandbox(stack.urls["sandbox"]) as sandbox:
+        audience = Audience(sandbox, CAMPAIGNS)
+        await audience.read(seconds)
+        await stack.services["scheduler"].stop()
+        posted = await audience.count_posts()
+    differences = partial(audience.tally.differences, posted=posted)
+    table = await settled_table(stack.postgres_dsn, differences, _SETTLE_SECONDS)
+    say(f"\n{show(table)}\n")
+    for difference in differences(table):
+        say(f"WRONG: {difference}")
+    if differences(table):
+        return 1
+    say(f"right: the table says what people did: {audience.tally.summary()}")
+    return 0
