@@ -64,7 +64,11 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
 
 def refuse_incompatible(event_type: str, published: dict[str, Any], new: dict[str, Any]) -> None:
     """Raise IncompatibleSchemaError unless a reader with `new` understands `published` events."""
-    old_text, new_text = json.dumps(published), json.dumps(new)
+    # jsoncompat follows no reference but local ones, and takes the name of a schema for one.
+    old_text, new_text = (
+        json.dumps({key: value for key, value in schema.items() if key != "$id"})
+        for schema in (published, new)
+    )
     if not jsoncompat.check_compat(old_text, new_text, "deserializer"):
         raise IncompatibleSchemaError(
             f"{event_type}: a reader of the new schema would refuse events that stand in old logs;"

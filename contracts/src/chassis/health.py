@@ -46,7 +46,8 @@ class Health:
 
     async def _run(self, name: str) -> None:
         try:
-            await asyncio.wait_for(self._checks[name](), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                await self._checks[name]()
         except Exception as error:  # noqa: BLE001  whatever a check raises is its answer
             problem = str(error) or type(error).__name__
             if self._problems.get(name) != problem:

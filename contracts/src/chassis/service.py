@@ -8,8 +8,8 @@ hold, then the connection closes.
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,6 +50,15 @@ class Connection:
 
 Part = Callable[[Connection], Awaitable[None]]
 """A part runs until it is cancelled; one that ends or raises ends the process."""
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Obey SIGTERM, and do not raise it again at the end: to stop when asked is no crash."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
 
 class Service:
@@ -96,7 +105,7 @@ class Service:
             ],
             lifespan=self._lifespan,
         )
-        self._server = uvicorn.Server(self._uvicorn_config())
+        self._server = _Server(self._uvicorn_config())
 
     def add(self, part: Part) -> None:
         """Run `part` once the log is there."""
@@ -141,8 +150,7 @@ class Service:
             yield
         finally:
             self._stopping = True
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await _end(work)
             await self._disconnect()
 
     async def _disconnect(self) -> None:
@@ -215,7 +223,8 @@ class Service:
         log.warning("NATS error", problem=repr(error))
 
     async def _nats_disconnected(self) -> None:
-        log.warning("NATS disconnected; will reconnect")
+        if not self._stopping:
+            log.warning("NATS disconnected; will reconnect")
 
     async def _nats_reconnected(self) -> None:
         log.info("NATS reconnected")
@@ -224,3 +233,14 @@ class Service:
         # FastStream's pull loop spins on a closed connection: better to end and be started again.
         if not self._stopping:
             self._fail("NATS closed the connection for good; check NATS_URL and its credentials")
+
+
+async def _end(work: asyncio.Task[None]) -> None:
+    # Python 3.11's wait_for, by which nats-py connects, loses a cancellation that comes together
+    # with a failure: ask until it is heard. Parts that clean up are not disturbed by the repeat.
+    for _ in range(_SHUTDOWN_SECONDS):
+        work.cancel()
+        await asyncio.wait([work], timeout=1)
+        if work.done():
+            return
+    log.error("a part does not stop; the process ends without it")

@@ -15,10 +15,13 @@ EXIT_BAD_SETTINGS = 78
 """EX_CONFIG of sysexits.h."""
 
 
+_CONFIG = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
 class ServiceSettings(BaseSettings):
     """What every service is told."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = _CONFIG
 
     nats_url: str = Field(
         "nats://127.0.0.1:4222",
@@ -42,6 +45,8 @@ class ServiceSettings(BaseSettings):
 class CtaKeysMixin(BaseSettings):
     """For the services that sign or verify CTA tokens."""
 
+    model_config = _CONFIG
+
     cta_keys: SecretStr = Field(
         description="CTA keys, the signing one first, e.g. k2:<secret>,k1:<older secret>"
     )
@@ -53,6 +58,8 @@ class CtaKeysMixin(BaseSettings):
             key_id, colon, secret = pair.strip().partition(":")
             if not colon:
                 raise ValueError(f"{PREFIX}CTA_KEYS: entry {number} must be <key id>:<secret>")
+            if key_id in keys:
+                raise ValueError(f"{PREFIX}CTA_KEYS: entry {number} repeats a key id")
             keys[key_id] = secret.encode()
         return keys
 
@@ -71,7 +78,7 @@ def load(settings: type[S]) -> S:
 def refuse(*problems: str) -> NoReturn:
     """End the process with exit status 78, saying what is wrong with its settings."""
     for problem in problems:
-        sys.stderr.write(f"settings: {problem}\n")
+        sys.stderr.write(f"{problem}\n")
     sys.exit(EXIT_BAD_SETTINGS)
 
 
@@ -80,7 +87,10 @@ def _explain(settings: type[BaseSettings], error: ValidationError) -> list[str]:
     for problem in error.errors(include_input=False, include_url=False):
         place = str(problem["loc"][0]) if problem["loc"] else ""
         name, hint = variable(settings, place)
-        lines.append(f"{name}: {problem['msg']}" + (f" ({hint})" if hint else ""))
+        lines.append(
+            f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+            + (f" ({hint})" if hint else "")
+        )
     return lines
 
 

@@ -20,6 +20,8 @@ from nats.js.errors import NotFoundError
 from chassis.logs import logger
 from contracts.streams import Consumer, Stream
 
+_WITHOUT_END = -1
+
 log = logger(__name__)
 
 
@@ -52,14 +54,16 @@ async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consum
         await js.add_consumer(stream.name, wanted)
         log.info("consumer created", consumer=consumer.durable)
         return
-    if existing.ack_policy != wanted.ack_policy:
-        raise DestructiveChangeError(
-            f"consumer {consumer.durable} acknowledges {existing.ack_policy}, wanted"
-            f" {wanted.ack_policy}; that cannot be changed in place: give the consumer a new name"
-        )
+    _refuse_another_kind(existing, wanted)
     changed = [
         name
-        for name in ("filter_subject", "filter_subjects", "ack_wait", "max_ack_pending")
+        for name in (
+            "filter_subject",
+            "filter_subjects",
+            "ack_wait",
+            "max_ack_pending",
+            "max_deliver",
+        )
         if (getattr(existing, name) or None) != (getattr(wanted, name) or None)
     ]
     if changed:
@@ -87,9 +91,20 @@ def _consumer_config(consumer: Consumer) -> ConsumerConfig:
         ack_policy=AckPolicy.ALL if consumer.ack == "all" else AckPolicy.EXPLICIT,
         ack_wait=consumer.ack_wait.total_seconds(),
         max_ack_pending=consumer.max_ack_pending,
+        max_deliver=_WITHOUT_END,
         filter_subject=consumer.subjects[0] if single else None,
         filter_subjects=None if single else list(consumer.subjects) or None,
     )
+
+
+def _refuse_another_kind(existing: ConsumerConfig, wanted: ConsumerConfig) -> None:
+    for name in ("ack_policy", "deliver_policy"):
+        stands, asked = getattr(existing, name), getattr(wanted, name)
+        if stands != asked:
+            raise DestructiveChangeError(
+                f"consumer {wanted.durable_name} has {name} {str(stands)!r}, not {asked.value!r};"
+                " that cannot be changed in place: give the consumer a new name"
+            )
 
 
 def _refuse_loss(existing: StreamConfig, wanted: StreamConfig) -> None:
@@ -106,6 +121,11 @@ def _refuse_loss(existing: StreamConfig, wanted: StreamConfig) -> None:
                 f"stream {name} has {limit}={value}: the log would forget events, and with them"
                 f" that they were said; remove the limit (nats stream edit {name})"
             )
+    if (existing.num_replicas or 1) > (wanted.num_replicas or 1):
+        raise DestructiveChangeError(
+            f"stream {name} has {existing.num_replicas} replicas, this process asks for"
+            f" {wanted.num_replicas}: set FINGERPOST_LOG_REPLICAS={existing.num_replicas}"
+        )
     lost = sorted(set(existing.subjects or ()) - set(wanted.subjects or ()))
     if lost:
         raise DestructiveChangeError(

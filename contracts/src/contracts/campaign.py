@@ -30,6 +30,8 @@ TEXT_LIMIT = 4096
 
 UNCERTAIN_DEFAULTS: dict[Kind, UncertainPolicy] = {"guide": "hold", "promo": "drop"}
 CATCH_UP_LIMIT = timedelta(hours=2)
+LONGEST = timedelta(days=366)
+"""No interval and no catch-up window is longer: time arithmetic stays within the calendar."""
 
 
 class _Plan(BaseModel):
@@ -48,25 +50,45 @@ def _web_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an http(s) address such as https://example.org/offer")
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ValueError("must be an address without spaces and line breaks")
     return url
 
 
 def _whole_seconds(value: timedelta) -> timedelta:
     if value < timedelta(seconds=1) or value.microseconds:
         raise ValueError("must be a whole number of seconds, at least 1s")
-    return value
+    return _not_endless(value)
 
 
 def _not_negative(value: timedelta) -> timedelta:
     if value < timedelta(0):
         raise ValueError("must not be negative")
+    return _not_endless(value)
+
+
+def _not_endless(value: timedelta) -> timedelta:
+    if value > LONGEST:
+        raise ValueError(f"must be at most {LONGEST.days}d")
     return value
 
 
+def _fits_message(text: str) -> str:
+    length = len(text.encode("utf-16-le")) // 2
+    if length > TEXT_LIMIT:
+        raise ValueError(f"text is {length} characters long; Telegram takes {TEXT_LIMIT}")
+    return text
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
+Interval = Annotated[Duration, AfterValidator(_whole_seconds)]
 WebAddress = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
-Greeting = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_LIMIT)]
+Greeting = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TEXT_LIMIT, strip_whitespace=True),
+    AfterValidator(_fits_message),
+]
 
 
 class StarsOffer(_Plan):
@@ -111,21 +133,16 @@ class Variant(_Plan):
     """One creative of a campaign: a text (plain, as people write it) and its tracked buttons."""
 
     id: VariantId
-    text: Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+    text: Annotated[
+        str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_fits_message)
+    ]
     ctas: Annotated[tuple[Cta, ...], Field(max_length=8)] = ()
-
-    @model_validator(mode="after")
-    def _fits_telegram(self) -> Self:
-        length = len(self.text.encode("utf-16-le")) // 2
-        if length > TEXT_LIMIT:
-            raise ValueError(f"text is {length} characters long; Telegram takes {TEXT_LIMIT}")
-        return self
 
 
 class IntervalSchedule(_Plan):
     """Slots on the UTC epoch grid: every instant t with (t - phase) divisible by `every`."""
 
-    every: Annotated[Duration, AfterValidator(_whole_seconds)] = timedelta(hours=4)
+    every: Interval = timedelta(hours=4)
     phase: Annotated[Duration, AfterValidator(_not_negative)] = timedelta(0)
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
 def _parse(value: object) -> object:
@@ -17,7 +17,10 @@ def _parse(value: object) -> object:
     if not match or not any(match.groups()):
         raise ValueError("write a duration such as 4h, 1h30m or 45s")
     amounts = zip(_UNITS.values(), match.groups(), strict=True)
-    return timedelta(**{unit: int(amount) for unit, amount in amounts if amount})
+    try:
+        return timedelta(**{unit: int(amount) for unit, amount in amounts if amount})
+    except OverflowError as error:
+        raise ValueError("is too long") from error
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse)]

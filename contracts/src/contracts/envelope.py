@@ -37,7 +37,7 @@ class Envelope(BaseModel):
     def _read_data(cls, document: Any) -> Any:
         if not isinstance(document, dict) or isinstance(document.get("data"), Event):
             return document
-        model = BY_TYPE.get(document.get("type", ""))
+        model = BY_TYPE.get(str(document.get("type")))
         if model is None:
             raise ValueError(f"type {document.get('type')!r} is unknown")
         return {**document, "data": model.model_validate(document.get("data"))}

@@ -27,7 +27,15 @@ Channel = Annotated[
 ]
 """A chat as Telegram addresses it: its 64-bit id in decimal, or a public @username."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside the years 1 to 9999") from error
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 """A moment, always in UTC."""
 
 

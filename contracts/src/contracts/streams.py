@@ -33,18 +33,21 @@ EVENTS = Stream(
     duplicate_window=timedelta(hours=1),
 )
 
+# A sender at work says so every 5 s; one that was killed is replaced after this time.
+_SENDER_ACK_WAIT = timedelta(seconds=15)
+
 SENDER_GUIDE = Consumer(
     durable="sender-guide",
     subjects=("guide.due.*",),
     ack="explicit",
-    ack_wait=timedelta(seconds=90),
+    ack_wait=_SENDER_ACK_WAIT,
     max_ack_pending=1_000,
 )
 SENDER_PROMO = Consumer(
     durable="sender-promo",
     subjects=("promo.due.*",),
     ack="explicit",
-    ack_wait=timedelta(seconds=90),
+    ack_wait=_SENDER_ACK_WAIT,
     max_ack_pending=1_000,
 )
 

@@ -38,9 +38,10 @@ class TokenSigner:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys:
             raise ValueError("at least one CTA key is needed")
-        for key_id, secret in keys.items():
+        for number, (key_id, secret) in enumerate(keys.items(), start=1):
             if not _KEY_ID.fullmatch(key_id):
-                raise ValueError(f"CTA key id {key_id!r} must be 1 to 4 of a-z0-9")
+                # Not shown: id and secret may have been written in the wrong order.
+                raise ValueError(f"the id of CTA key {number} must be 1 to 4 of a-z0-9")
             if len(secret) < _SECRET_BYTES:
                 raise ValueError(f"CTA key {key_id!r} needs a secret of at least 16 bytes")
         self._keys = dict(keys)

@@ -46,15 +46,19 @@ class Reader:
         try:
             message = await self._js.get_last_msg(EVENTS.name, subject, direct=True)
         except NotFoundError:
-            return None
+            # A direct get may be answered by a replica that lags; the leader knows.
+            try:
+                message = await self._js.get_last_msg(EVENTS.name, subject)
+            except NotFoundError:
+                return None
         return Entry(message.seq or 0, Envelope.parse(message.data or b""))
 
     async def replay(
-        self, subjects: Sequence[str], *, since: datetime | None = None
+        self, subjects: Sequence[str], *, after: int = 0, since: datetime | None = None
     ) -> list[Entry]:
-        """Return everything that stands on `subjects` now, in order, from `since` on."""
+        """Return what stands on `subjects` now, in order, from `after` or `since` on."""
         entries = []
-        async for entry in self.follow(subjects, since=since, stop_at_end=True):
+        async for entry in self.follow(subjects, after=after, since=since, stop_at_end=True):
             entries.append(entry)  # noqa: PERF401  an async comprehension would hide the loop
         return entries
 

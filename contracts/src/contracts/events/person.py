@@ -40,11 +40,7 @@ class CtaClicked(Event):
 
     @property
     def id(self) -> str:
-        return f"cta.clicked.{self.via}.{self.source_id}"
-
-    @property
-    def cause(self) -> str:
-        return f"message.sent.{self.delivery}"
+        return f"cta.clicked.{self.via}.{subject_token(self.source_id)}"
 
 
 class BotStarted(Event):
@@ -65,10 +61,6 @@ class BotStarted(Event):
     @property
     def id(self) -> str:
         return f"bot.started.{self.bot_id}.{self.update_id}"
-
-    @property
-    def cause(self) -> str:
-        return f"message.sent.{self.delivery}"
 
 
 class ConversionRecorded(Event):
@@ -100,11 +92,7 @@ class ConversionRecorded(Event):
 
     @property
     def id(self) -> str:
-        return f"conversion.recorded.{self.source}.{self.source_id}"
-
-    @property
-    def cause(self) -> str | None:
-        return f"message.sent.{self.delivery}" if self.delivery else None
+        return f"conversion.recorded.{self.source}.{subject_token(self.source_id)}"
 
 
 class ForgottenCount(BaseModel):

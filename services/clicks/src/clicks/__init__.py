@@ -1,0 +1,1 @@
+"""Everything that comes back from people: taps, starts, payments, followed links."""

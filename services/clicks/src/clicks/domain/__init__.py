@@ -1,0 +1,1 @@
+"""The decisions: what an update means, what to record of it, and what to answer."""
