@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _CHANCE_TO_TAP = 0.35
 _CHANCE_TO_REPEAT = 0.2
 _CHANCE_TO_PAY = 0.5
 _LONGEST_THOUGHT = 2.0
-_INVOICE_SECONDS = 10.0
+_PATIENCE_SECONDS = 40.0
 _BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
 
@@ -73,7 +74,7 @@ class Audience:
 
     def _key(self, chat: int, message: dict[str, Any]) -> Key:
         creative = self._creatives[message["text"]]
-        return creative.campaign, creative.variant, str(chat), str(message["posted_at"])[:10]
+        return creative.campaign, creative.variant, str(chat), _day(message)
 
     async def _channels(self) -> list[int]:
         chats = await self._sandbox.chats()
@@ -104,26 +105,27 @@ class Audience:
         deeds.clicks += 1
         tap = await self._sandbox.tap(person, chat, message["message_id"], row, wait=60)
         if tap.kind == "url":
-            await _follow(tap.url)
+            deeds.doubtful += await _follow(tap.url)
             return
         deeds.clickers.add(person)
         if tap.started:
             deeds.starts += 1
             stars = creative.stars.get(message["buttons"][row][0]["text"])
             if stars and dice.random() < _CHANCE_TO_PAY:
-                await self._pay(person, tap.started.message_id)
-                deeds.conversions += 1
-                deeds.converters.add(person)
-                deeds.revenue += Decimal(stars)
+                paid = await self._pay(person, tap.started.message_id)
+                deeds.conversions += paid
+                deeds.revenue += paid * Decimal(stars)
+                deeds.converters.update({person} if paid else ())
 
-    async def _pay(self, person: int, after: int) -> None:
+    async def _pay(self, person: int, after: int) -> bool:
         invoice = await self._invoice(person, after)
         payment = await self._sandbox.pay(person, message_id=invoice, bot=BOT_USERNAME)
-        if payment.outcome != "paid":
-            raise RuntimeError(f"person {person} could not pay: {payment}")
+        if payment.outcome == "rejected":
+            raise RuntimeError(f"person {person} could not pay: {payment.error_message}")
+        return payment.outcome == "paid"
 
     async def _invoice(self, person: int, after: int) -> int:
-        async with asyncio.timeout(_INVOICE_SECONDS):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 for message in await self._sandbox.private_messages(person):
                     if message["message_id"] > after and "invoice" in message["message"]:
@@ -131,12 +133,30 @@ class Audience:
                 await asyncio.sleep(0.05)
 
 
-async def _follow(url: str) -> None:
-    """Open a tracked link as a browser does, but do not leave this machine."""
-    async with httpx.AsyncClient(headers=_BROWSER, timeout=30) as browser:
-        response = await browser.get(url)
-    if response.status_code != httpx.codes.FOUND:
-        raise RuntimeError(f"a link answered {response.status_code} instead of leading on")
+def _day(message: dict[str, Any]) -> str:
+    return datetime.fromtimestamp(message["posted_at"], UTC).date().isoformat()
+
+
+async def _follow(url: str) -> int:
+    """Open a tracked link as a browser does, without leaving this machine, until it leads on.
+
+    Returns how many requests got no answer: each of them may have been counted, or not.
+    """
+    doubtful = 0
+    async with asyncio.timeout(_PATIENCE_SECONDS), httpx.AsyncClient(headers=_BROWSER) as browser:
+        while True:
+            try:
+                response = await browser.get(url)
+            except httpx.ConnectError:
+                pass  # it never arrived
+            except httpx.TransportError:
+                doubtful += 1
+            else:
+                if response.status_code == httpx.codes.FOUND:
+                    return doubtful
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise RuntimeError(f"a link answered {response.status_code}")
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _creatives(campaigns: Path) -> dict[str, Creative]:

