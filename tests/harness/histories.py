@@ -32,8 +32,8 @@ from contracts.ids import delivery_id
 
 _CAMPAIGNS = {"guides": "guide", "promos": "promo"}
 _ZONES = ("UTC", "Europe/Berlin", "Pacific/Auckland")
-_PEOPLE = (None, 1, 2, 3)
-_SLOTS = 3
+_PEOPLE = (None, 1, 2)
+_SLOTS = 2
 
 
 def enveloped(events: list[Event]) -> list[Envelope]:
@@ -148,8 +148,8 @@ def _acted() -> st.SearchStrategy[Event]:
 
 _campaign = st.sampled_from(sorted(_CAMPAIGNS))
 _number = st.integers(0, _SLOTS - 1)
-_attempt = st.integers(1, 3)
-_small = st.integers(0, 9)
+_attempt = st.integers(1, 2)
+_small = st.integers(0, 5)
 
 
 def histories(most: int = 40) -> st.SearchStrategy[list[Envelope]]:

@@ -7,7 +7,7 @@ neither is likely to be wrong. Rows are tuples in the order of the tables' colum
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC
+from datetime import UTC, date
 from decimal import Decimal
 from math import sqrt
 from typing import Any
@@ -66,6 +66,10 @@ def _of(kind: type[Event], log: Iterable[Envelope]) -> list[tuple[str, Any]]:
     return [(envelope.id, envelope.data) for envelope in log if isinstance(envelope.data, kind)]
 
 
+def _credit(event: ConversionRecorded) -> tuple[Any, ...]:
+    return event.delivery, event.cta, event.occurred_at
+
+
 def _campaigns(log: Sequence[Envelope]) -> Rows:
     stories = defaultdict(list)
     for envelope in log:
@@ -107,7 +111,9 @@ def _variants(log: Sequence[Envelope]) -> Rows:
 
 
 def _deliveries(log: Sequence[Envelope]) -> Rows:
-    stories, days, zones = defaultdict(list), {}, {}
+    stories: dict[str, list[Any]] = defaultdict(list)
+    days: dict[str, date] = {}
+    zones: dict[str, ZoneInfo] = {}
     for event in (envelope.data for envelope in log):
         if isinstance(event, CampaignDefined):
             zones[event.campaign] = ZoneInfo(event.definition.zone)
@@ -125,29 +131,24 @@ def _first(kinds: Any, story: list[Any]) -> Any:
 
 def _delivery(name: str, story: list[Any], day: Any) -> tuple[Any, ...]:
     plan, due = _first(_PLANS, story), _first((GuideDue, PromoDue), story)
-    named = _first((*_ATTEMPTS, MessageSkipped), story)
     sent = _first(MessageSent, story)
     variants = [
-        e.variant if isinstance(e.variant, str) else e.variant.id
-        for e in story
-        if not isinstance(e, SlotMissed)
+        event.variant if isinstance(event.variant, str) else event.variant.id
+        for event in story
+        if not isinstance(event, SlotMissed)
     ]
     return (
-        (
-            name,
-            story[0].campaign,
-            story[0].kind,
-            variants[0] if variants else None,
-            story[0].channel,
-            *((plan.revision, plan.scheduled_for, day, plan.ordinal) if plan else (None,) * 4),
-            *((due.trigger, due.expires_at) if due else (None, None)),
-            *_state(story),
-            max((e.attempt for e in story if isinstance(e, _ATTEMPTS)), default=0),
-            *(
-    _sent(sent)            ),
-        )
-        if plan or named
-        else ()
+        name,
+        story[0].campaign,
+        story[0].kind,
+        variants[0] if variants else None,
+        story[0].channel,
+        *((plan.revision, plan.scheduled_for, day, plan.ordinal) if plan else (None,) * 4),
+        *((due.trigger, due.expires_at) if due else (None, None)),
+        *_state(story),
+        max((event.attempt for event in story if isinstance(event, _ATTEMPTS)), default=0),
+        *((sent.sent_at, sent.chat_id, sent.message_id) if sent else (None,) * 3),
+        *((sent.latency_ms, sent.audience, sent.reconciled) if sent else (None,) * 3),
     )
 
 
@@ -174,13 +175,16 @@ def _state(story: list[Any]) -> tuple[Any, ...]:
 def figures_of(log: Sequence[Envelope], kind: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Return `promo_conversion` or `guide_engagement` by (campaign, variant, channel, day)."""
     once = list({envelope.id: envelope for envelope in reversed(log)}.values())
-    posts, sums = {}, defaultdict(lambda: {"deliveries": [], "log": []})
+    posts: dict[str, tuple[Any, ...]] = {}
+    sums: dict[tuple[Any, ...], dict[str, list[Any]]] = defaultdict(
+        lambda: {"deliveries": [], "log": []}
+    )
     for row in _deliveries(log):
         if row[2] == kind and row[3] is not None and (row[7] or row[16]):
             posts[row[0]] = (row[1], row[3], row[4], row[7] or row[16].date())
             sums[posts[row[0]]]["deliveries"].append(row)
     for envelope in once:
-        key = posts.get(getattr(envelope.data, "delivery", None))
+        key = posts.get(getattr(envelope.data, "delivery", None) or "")
         if key:
             sums[key]["log"].append(envelope)
     return {key: _figures(part["deliveries"], part["log"]) for key, part in sums.items()}

@@ -65,6 +65,7 @@ async def postgres_dsn(folder: Path) -> AsyncIterator[str]:
         yield server.dsn
     finally:
         await server.process.stop()
+        server.remove()
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -17,6 +16,8 @@ _REMEDIES = {
     "extra_forbidden": "unknown field; remove it or correct its name",
     "missing": "this field is required; add it",
     "too_short": "is empty; add at least one",
+    "tuple_type": "must be a list; begin each item with a dash",
+    "model_type": "must be made of fields such as name: value",
     "union_tag_not_found": "say which kind of button it is: kind: callback, bot or link",
 }
 
@@ -69,7 +70,10 @@ def _compose(path: Path) -> yaml.Node:
         raise PlanError([f"{path}: no valid YAML: {error}"]) from error
     if root is None:
         raise PlanError([f"{path}: the file is empty; begin it with campaigns:"])
-    repeated = list(_repeated_keys(path, root))
+    try:
+        repeated = list(_repeated_keys(path, root))
+    except RecursionError as error:
+        raise PlanError([f"{path}: a part of the file contains itself; write it out"]) from error
     if repeated:
         raise PlanError(repeated)
     return root
@@ -135,9 +139,8 @@ def _with_channels(
         raise PlanError(
             [f"{path}: campaign {campaign.id!r} has no channels; list some, or {remedy}"]
         )
-    # Validated anew: the channels were checked one by one, their list was not.
-    return Campaign.model_validate({**_fields(campaign), "channels": found})
-
-
-def _fields(campaign: Campaign) -> dict[str, Any]:
-    return {name: getattr(campaign, name) for name in Campaign.model_fields}
+    for channel in found:
+        if found.count(channel) > 1:
+            variable = _VARIABLES[campaign.kind]
+            raise PlanError([f"{variable}: channel {channel!r} stands twice; keep one"])
+    return campaign.model_copy(update={"channels": found})

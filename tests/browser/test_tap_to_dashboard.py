@@ -1,0 +1,88 @@
+"""A person taps a button on the sandbox's page and sees the dashboard change, in a real browser."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from stack.local import LocalStack, Options
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"
+)
+
+
+@pytest_asyncio.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
+    its_own = ("TELEGRAM_", "GUIDES_", "PROMOS_", "FINGERPOST_")
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(its_own)}
+    stack = LocalStack(Options(folder=tmp_path, environment=environment, every="10s"))
+    await stack.start()
+    try:
+        yield stack
+    finally:
+        await stack.stop()
+        if stack.postgres:
+            stack.postgres.remove()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+async def open_page(browser: Browser, url: str) -> Page:
+    page = await browser.new_page()
+    await page.goto(url)
+    return page
+
+
+async def test_a_tap_shows_on_the_dashboard_within_a_second(
+    stack: LocalStack, browser: Browser
+) -> None:
+    channel = await open_page(browser, f"{stack.urls['sandbox']}/#-1001000000002")
+    dashboard = await open_page(browser, stack.urls["analytics"])
+    button = channel.locator("[data-message-id] button[data-row]").first
+    await button.wait_for(timeout=20_000)
+    await expect(dashboard.get_by_test_id("conversion-table")).to_contain_text("premium-promos")
+    clicks = dashboard.locator('[data-stat="clicks"]').first
+    before = int(await clicks.inner_text())
+
+    await channel.bring_to_front()
+    await button.click()
+    await dashboard.bring_to_front()
+
+    await expect(clicks).to_have_text(str(before + 1), timeout=1_000)
+
+
+async def test_nothing_is_loaded_from_elsewhere(stack: LocalStack, browser: Browser) -> None:
+    foreign = []
+    page = await browser.new_page()
+    page.on(
+        "request",
+        lambda request: foreign.append(request.url)
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+        else None,
+    )
+    for name in ("sandbox", "analytics"):
+        await page.goto(stack.urls[name])
+        await page.wait_for_timeout(500)
+
+    assert foreign == []

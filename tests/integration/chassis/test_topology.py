@@ -1,0 +1,195 @@
+"""The stream and its consumers: created, brought up to date, and never changed to lose events."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from chassis.topology import DestructiveChangeError, ensure_consumer, ensure_stream
+from contracts.streams import EVENTS, SENDER_GUIDE, analytics_consumer
+from harness.servers import connected
+
+
+@pytest_asyncio.fixture
+async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    async with connected(nats_url) as client:
+        yield client.jetstream()
+
+
+async def stream_made_by_hand(js: JetStreamContext, **different: Any) -> None:
+    fields = {"name": EVENTS.name, "subjects": list(EVENTS.subjects), **different}
+    await js.add_stream(StreamConfig(**fields))
+
+
+async def test_the_stream_is_created_on_file_without_limits(js: JetStreamContext) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+
+    config = (await js.stream_info(EVENTS.name)).config
+    assert sorted(config.subjects or ()) == sorted(EVENTS.subjects)
+    assert (config.storage, config.retention) == (StorageType.FILE, RetentionPolicy.LIMITS)
+    assert (config.max_age, config.max_bytes, config.max_msgs) == (0, -1, -1)
+    assert config.duplicate_window == EVENTS.duplicate_window.total_seconds()
+    assert config.allow_direct
+
+
+async def test_creating_again_changes_nothing(js: JetStreamContext) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+    before = await js.stream_info(EVENTS.name), await js.consumer_info(EVENTS.name, "sender-guide")
+
+    await ensure_stream(js, EVENTS, replicas=1)
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+    after = await js.stream_info(EVENTS.name), await js.consumer_info(EVENTS.name, "sender-guide")
+    assert (before[0].config, before[0].created) == (after[0].config, after[0].created)
+    assert (before[1].config, before[1].created) == (after[1].config, after[1].created)
+
+
+async def test_a_harmless_difference_is_brought_up_to_date(js: JetStreamContext) -> None:
+    await stream_made_by_hand(js, subjects=list(EVENTS.subjects[:-1]), duplicate_window=120)
+    await js.publish("guide.due.kept", b"an event")
+
+    await ensure_stream(js, EVENTS, replicas=1)
+
+    info = await js.stream_info(EVENTS.name)
+    assert sorted(info.config.subjects or ()) == sorted(EVENTS.subjects)
+    assert info.config.duplicate_window == 3600
+    assert info.config.allow_direct
+    assert info.state.messages == 1
+
+
+@pytest.mark.parametrize(
+    ("different", "problem", "remedy"),
+    [
+        ({"max_age": 3600}, "has max_age=3600", "remove the limit .nats stream edit EVENTS"),
+        ({"max_msgs": 1000}, "has max_msgs=1000", "remove the limit"),
+        ({"max_bytes": 10**6}, "has max_bytes=1000000", "remove the limit"),
+        ({"max_msgs_per_subject": 1}, "has max_msgs_per_subject=1", "remove the limit"),
+        ({"storage": StorageType.MEMORY}, "limits on memory", "move its events to a stream"),
+        (
+            {"retention": RetentionPolicy.WORK_QUEUE},
+            "workqueue on file",
+            "move its events to a stream with limits retention",
+        ),
+        (
+            {"subjects": [*EVENTS.subjects, "poll.answered.>"]},
+            "does not know: poll.answered.>",
+            "upgrade this service",
+        ),
+    ],
+)
+async def test_a_stream_that_could_lose_events_is_refused_with_a_remedy(
+    different: dict[str, Any], problem: str, remedy: str, js: JetStreamContext
+) -> None:
+    await stream_made_by_hand(js, **different)
+    before = (await js.stream_info(EVENTS.name)).config
+
+    with pytest.raises(DestructiveChangeError, match=problem) as caught:
+        await ensure_stream(js, EVENTS, replicas=1)
+
+    caught.match(remedy)
+    assert (await js.stream_info(EVENTS.name)).config == before
+
+
+async def test_fewer_replicas_than_there_are_is_refused_with_a_remedy() -> None:
+    """A cluster is not needed to see it: the answer of one is."""
+
+    class Cluster:
+        async def stream_info(self, _: str) -> Any:
+            config = StreamConfig(
+                name=EVENTS.name,
+                subjects=list(EVENTS.subjects),
+                storage=StorageType.FILE,
+                retention=RetentionPolicy.LIMITS,
+                num_replicas=3,
+            )
+            return type("Info", (), {"config": config})()
+
+    cluster: Any = Cluster()
+
+    with pytest.raises(DestructiveChangeError, match="set FINGERPOST_LOG_REPLICAS=3"):
+        await ensure_stream(cluster, EVENTS, replicas=1)
+
+
+async def test_a_consumer_is_created_as_the_contracts_say(js: JetStreamContext) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+    await ensure_consumer(js, EVENTS, analytics_consumer(3))
+
+    sender = (await js.consumer_info(EVENTS.name, "sender-guide")).config
+    analytics = (await js.consumer_info(EVENTS.name, "analytics-v3")).config
+    assert (sender.filter_subject, sender.ack_policy) == ("guide.due.*", AckPolicy.EXPLICIT)
+    assert (sender.ack_wait, sender.max_deliver) == (SENDER_GUIDE.ack_wait.total_seconds(), -1)
+    assert (analytics.filter_subject, analytics.ack_policy) == (None, AckPolicy.ALL)
+
+
+async def test_a_consumer_is_brought_up_to_date_and_keeps_its_place(js: JetStreamContext) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    await js.add_consumer(
+        EVENTS.name,
+        ConsumerConfig(
+            durable_name="sender-guide",
+            ack_policy=AckPolicy.EXPLICIT,
+            filter_subject="guide.due.*",
+            ack_wait=5,
+            max_deliver=3,
+        ),
+    )
+    await js.publish("guide.due.first", b"1")
+    await js.publish("guide.due.second", b"2")
+    subscription = await js.pull_subscribe_bind("sender-guide", EVENTS.name)
+    [first] = await subscription.fetch(1, timeout=2)
+    await first.ack_sync()
+
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+    info = await js.consumer_info(EVENTS.name, "sender-guide")
+    assert info.config.ack_wait == SENDER_GUIDE.ack_wait.total_seconds()
+    assert info.config.max_deliver == -1
+    assert info.num_pending == 1
+
+
+async def test_a_consumer_gets_new_subjects(js: JetStreamContext) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+    both = replace(SENDER_GUIDE, subjects=("guide.due.*", "promo.due.*"))
+    await ensure_consumer(js, EVENTS, both)
+
+    config = (await js.consumer_info(EVENTS.name, "sender-guide")).config
+    assert config.filter_subjects == ["guide.due.*", "promo.due.*"]
+
+
+@pytest.mark.parametrize(
+    ("different", "problem"),
+    [
+        ({"ack_policy": AckPolicy.NONE}, "has ack_policy 'none', not 'explicit'"),
+        ({"deliver_policy": "new"}, "has deliver_policy 'new', not 'all'"),
+    ],
+)
+async def test_a_consumer_that_would_skip_events_is_refused_with_a_remedy(
+    different: dict[str, Any], problem: str, js: JetStreamContext
+) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    fields = {"durable_name": "sender-guide", "ack_policy": AckPolicy.EXPLICIT, **different}
+    await js.add_consumer(EVENTS.name, ConsumerConfig(**fields))
+
+    with pytest.raises(DestructiveChangeError, match=problem) as caught:
+        await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+    caught.match("give the consumer a new name")
+
+
+async def test_a_consumer_without_its_stream_is_an_error(js: JetStreamContext) -> None:
+    with pytest.raises(NotFoundError):
+        await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+
+async def test_the_duplicate_window_is_an_hour() -> None:
+    assert EVENTS.duplicate_window == timedelta(hours=1)

@@ -1,0 +1,319 @@
+"""The scheduler against a real nats-server: each slot of each channel once, whatever happens."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import yaml
+
+from chassis.clock import Clock, utc_now
+from chassis.log import Publisher
+from chassis.service import Connection
+from contracts.campaign import Campaign
+from contracts.events import CampaignDefined, CampaignRetired, Due, GuideDue, SlotMissed
+from contracts.streams import EVENTS
+from harness.logs import Log, open_log
+from harness.plans import CHANNELS, campaign, grid
+from harness.servers import connected, embedded_nats
+from scheduler.ticker import Ticker
+from stack.ports import free_port
+from stack.process import Process
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def ticking(
+    log: Log, plan: Sequence[Campaign], clock: Clock = utc_now
+) -> AsyncIterator[None]:
+    """Run one replica within this process, by a clock of its own."""
+    publisher = Publisher(log.js, source="scheduler", clock=clock)
+    connection = Connection(log.js, publisher, log.reader)
+    task = asyncio.create_task(Ticker(plan, clock).run(connection))
+    try:
+        yield
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Replica:
+    """One `python -m scheduler`."""
+
+    def __init__(self, folder: Path, name: str, nats_url: str, plan: str) -> None:
+        path = folder / "plan.yaml"
+        path.write_text(plan)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = Process(
+            name,
+            [sys.executable, "-m", "scheduler"],
+            log=folder / f"{name}.log",
+            environment={
+                **os.environ,
+                "NATS_URL": nats_url,
+                "FINGERPOST_CAMPAIGNS": str(path),
+                "FINGERPOST_HTTP_PORT": str(port),
+                "FINGERPOST_INSTANCE": name,
+            },
+        )
+
+    async def __aenter__(self) -> "Replica":
+        self.process.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.process.kill()
+
+
+def written(plan: Campaign) -> str:
+    """Return `plan` as a campaign file."""
+    fields = plan.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump({"campaigns": [fields]})
+
+
+async def slots(log: Log) -> list[Due | SlotMissed]:
+    """Return what the log says about slots, in order."""
+    found = [envelope.data for envelope in await log.envelopes()]
+    return [event for event in found if isinstance(event, Due | SlotMissed)]
+
+
+async def until(log: Log, condition: Callable[[list[Due | SlotMissed]], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition(await slots(log)):
+            await asyncio.sleep(0.05)
+
+
+async def assert_each_slot_once(log: Log, plan: Campaign) -> None:
+    """Compare the log with an enumeration of the grid, up to the slot before the newest one."""
+    defined = next(e for e in await log.envelopes() if isinstance(e.data, CampaignDefined))
+    said = await slots(log)
+    every = plan.schedule.every
+    newest = max(event.scheduled_for for event in said) - every
+    expected = Counter(
+        (slot, channel) for slot in grid(every, defined.time, newest) for channel in plan.channels
+    )
+
+    assert len(expected) >= 2 * len(plan.channels)
+    assert (
+        Counter(
+            (event.scheduled_for, event.channel) for event in said if event.scheduled_for <= newest
+        )
+        == expected
+    )
+    assert max(Counter(event.delivery for event in said).values()) == 1
+
+
+async def assert_none_early(log: Log) -> None:
+    early = [
+        envelope
+        for envelope in await log.envelopes()
+        if isinstance(envelope.data, Due) and envelope.time < envelope.data.scheduled_for
+    ]
+
+    assert early == []
+
+
+async def test_two_replicas_say_each_slot_once(log: Log) -> None:
+    plan = campaign(every=SECOND)
+
+    async with ticking(log, [plan]), ticking(log, [plan]):
+        await until(log, lambda said: len(said) >= 4 * len(CHANNELS))
+
+    await assert_each_slot_once(log, plan)
+    await assert_none_early(log)
+    assert len(await log.events(CampaignDefined)) == 1
+
+
+async def test_a_replica_whose_clock_is_behind_repeats_nothing(log: Log) -> None:
+    plan = campaign(every=SECOND)
+
+    async with ticking(log, [plan]), ticking(log, [plan], lambda: utc_now() - 0.4 * SECOND):
+        await until(log, lambda said: len(said) >= 4 * len(CHANNELS))
+
+    await assert_each_slot_once(log, plan)
+
+
+async def test_two_processes_say_each_slot_once(log: Log, nats_url: str, tmp_path: Path) -> None:
+    plan = campaign(every=SECOND)
+
+    async with AsyncExitStack() as stack:
+        for name in ("one", "two"):
+            replica = Replica(tmp_path, name, nats_url, written(plan))
+            await stack.enter_async_context(replica)
+            await replica.process.answers(f"{replica.url}/readyz", 20)
+        before = len(await slots(log))
+        await until(log, lambda said: len(said) >= before + 3 * len(CHANNELS))
+
+    await assert_each_slot_once(log, plan)
+    await assert_none_early(log)
+
+
+async def test_a_restart_continues_the_rotation(log: Log) -> None:
+    plan = campaign(every=SECOND, variants=3, channels=CHANNELS[:1])
+
+    for _ in range(2):
+        before = len(await slots(log))
+        async with ticking(log, [plan]):
+            await until(log, lambda said, before=before: len(said) >= before + 2)
+
+    dues = [event for event in await slots(log) if isinstance(event, GuideDue)]
+    steps = [int(event.variant.id[1:]) - event.ordinal % 3 for event in dues]
+    assert steps == [0] * len(dues)
+    await assert_each_slot_once(log, plan)
+
+
+async def test_a_killed_scheduler_leaves_no_gap_and_no_double(
+    log: Log, nats_url: str, tmp_path: Path
+) -> None:
+    channels = tuple(f"-100{number:04}" for number in range(200))
+    plan = campaign(every=SECOND, channels=channels)
+
+    for number in range(2):
+        async with Replica(tmp_path, f"life-{number}", nats_url, written(plan)):
+            await until_half_said(log, len(channels))
+    async with Replica(tmp_path, "survivor", nats_url, written(plan)):
+        before = len(await slots(log))
+        await until(log, lambda said: len(said) >= before + 2 * len(channels))
+
+    await assert_each_slot_once(log, plan)
+
+
+async def until_half_said(log: Log, channels: int) -> None:
+    """Return in the middle of a slot; the log begins with the campaign's definition."""
+    before = await length(log)
+    async with asyncio.timeout(20):
+        while True:
+            now = await length(log)
+            if now > before and 0.1 < (now - 1) % channels / channels < 0.8:
+                return
+            await asyncio.sleep(0.002)
+
+
+async def length(log: Log) -> int:
+    return int((await log.js.stream_info(EVENTS.name)).state.messages)
+
+
+async def test_a_killed_nats_server_delays_slots_and_loses_none(tmp_path: Path) -> None:
+    server = embedded_nats(tmp_path)
+    await server.start()
+    plan = campaign(every=SECOND)
+
+    try:
+        async with open_log(server.url) as log, ticking(log, [plan]):
+            await until(log, lambda said: len(said) >= 2)
+            await server.process.kill()
+            await asyncio.sleep(1.5)
+            await server.start()
+            before = len(await slots(log))
+            await until(log, lambda said: len(said) >= before + 6)
+
+            await assert_each_slot_once(log, plan)
+    finally:
+        await server.process.kill()
+
+
+async def told_after_an_outage(log: Log, plan: Campaign, outage: timedelta) -> list[str]:
+    """Define `plan` at the present, be away for `outage`, and return what is said then."""
+    async with ticking(log, [plan]):
+        async with asyncio.timeout(5):
+            while not await log.events(CampaignDefined):
+                await asyncio.sleep(0.02)
+    defined = (await log.envelopes())[0].time
+    later = grid(plan.schedule.every, defined, defined + outage)[-1] + timedelta(minutes=20)
+    async with ticking(log, [plan], lambda: later):
+        await until(log, lambda said: len(said) == len(grid(plan.schedule.every, defined, later)))
+    return [
+        event.reason if isinstance(event, SlotMissed) else f"due ({event.trigger})"
+        for event in await slots(log)
+    ]
+
+
+async def test_after_an_outage_the_latest_is_posted_and_the_rest_is_told(log: Log) -> None:
+    plan = campaign(every=HOUR, channels=CHANNELS[:1], catch_up={"window": "2h"})
+
+    assert await told_after_an_outage(log, plan, 5 * HOUR) == [
+        *["catchup_window"] * 3,
+        "superseded",
+        "due (catchup)",
+    ]
+
+
+async def test_an_outage_longer_than_the_window_is_told_slot_by_slot(log: Log) -> None:
+    plan = campaign(every=HOUR, channels=CHANNELS[:1], catch_up={"window": "10m"})
+
+    assert await told_after_an_outage(log, plan, 4 * HOUR) == ["catchup_window"] * 4
+
+
+async def test_a_changed_file_becomes_a_new_revision_and_a_removed_campaign_retires(
+    log: Log,
+) -> None:
+    plans = [
+        [campaign("a", every=HOUR), campaign("b", every=HOUR)],
+        [campaign("a", every=HOUR, title="New")],
+        [campaign("a", every=HOUR, title="New")],
+    ]
+    for plan in plans:
+        async with ticking(log, plan):
+            await asyncio.sleep(0.5)
+
+    defined = [(event.campaign, event.revision) for event in await log.events(CampaignDefined)]
+    assert defined == [("a", 1), ("b", 1), ("a", 2)]
+    assert [event.campaign for event in await log.events(CampaignRetired)] == ["b"]
+
+
+async def test_a_broken_file_stops_the_process_before_anything_is_said(
+    nats_url: str, tmp_path: Path
+) -> None:
+    plan = written(campaign(every=HOUR)).replace("title:", "titel:")
+
+    async with Replica(tmp_path, "broken", nats_url, plan) as replica:
+        await replica.process.ended(20)
+        said = replica.process.tail()
+
+    assert replica.process.exit_status == 78
+    assert f"{tmp_path}/plan.yaml:" in said
+    assert "campaigns[0].titel: unknown field; remove it or correct its name" in said
+    assert "Traceback" not in said
+    async with connected(nats_url) as client:
+        assert await client.jetstream().streams_info() == []
+
+
+async def test_an_unreachable_nats_is_seen_in_the_log_and_in_readiness(tmp_path: Path) -> None:
+    nobody = f"nats://127.0.0.1:{free_port()}"
+    plan = written(campaign(every=HOUR))
+
+    async with Replica(tmp_path, "lonely", nobody, plan) as replica:
+        await replica.process.answers(f"{replica.url}/healthz", 20)
+        await asyncio.sleep(1.5)
+        async with httpx.AsyncClient() as client:
+            ready = await client.get(f"{replica.url}/readyz")
+        lines = [json.loads(line) for line in replica.process.tail(50).splitlines()]
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"] == {"nats": "NATS is not connected"}
+    assert [line for line in lines if line["event"] == "NATS error"]
+
+
+async def test_a_slot_that_is_a_little_late_is_on_time_and_keeps_its_moment(log: Log) -> None:
+    late = timedelta(seconds=5)
+    plan = campaign(every=HOUR, channels=CHANNELS[:1])
+    moment: datetime = grid(HOUR, utc_now(), utc_now() + HOUR)[0] + late
+    async with ticking(log, [plan]):
+        await asyncio.sleep(0.5)
+    async with ticking(log, [plan], lambda: moment):
+        await until(log, lambda said: len(said) == 1)
+
+    [due] = await slots(log)
+    assert isinstance(due, GuideDue)
+    assert due.scheduled_for == moment - late
+    assert due.trigger == "schedule"

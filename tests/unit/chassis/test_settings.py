@@ -1,0 +1,142 @@
+"""A wrong setting ends the process with a line that names the variable and shows no secret."""
+
+from typing import Any
+
+import pytest
+from pydantic import Field, SecretStr
+
+from chassis.settings import CtaKeysMixin, ServiceSettings, load, variable
+
+SECRET = "very-secret-5f2e"
+
+
+class Settings(CtaKeysMixin, ServiceSettings):
+    postgres_dsn: SecretStr = Field(
+        validation_alias="POSTGRES_DSN", description="the database", max_length=40
+    )
+    lanes: int = Field(1, ge=1, description="how many at once")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NATS_URL", "FINGERPOST_HTTP_PORT", "FINGERPOST_LANES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("POSTGRES_DSN", f"postgresql://u:{SECRET}@db")
+    monkeypatch.setenv("FINGERPOST_CTA_KEYS", f"k1:{SECRET}-of-sixteen")
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """Load the settings, which must be refused, and return what was said."""
+    with pytest.raises(SystemExit) as ended:
+        load(Settings)
+
+    assert ended.value.code == 78
+    return capsys.readouterr().err
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINGERPOST_HTTP_PORT", "9000")
+    monkeypatch.setenv("NATS_URL", "nats://nats:4222")
+
+    settings = load(Settings)
+
+    assert settings.http_port == 9000
+    assert settings.nats_url == "nats://nats:4222"
+    assert settings.lanes == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FINGERPOST_HTTP_PORT", "eighty"),
+        ("FINGERPOST_HTTP_PORT", "70000"),
+        ("FINGERPOST_LANES", "0"),
+        ("FINGERPOST_LOG_LEVEL", "loud"),
+        ("FINGERPOST_LOG_REPLICAS", "-1"),
+        ("FINGERPOST_INSTANCE", "a b"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable_and_meaning(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    field = name.removeprefix("FINGERPOST_").lower()
+
+    [line] = refusal(capsys).splitlines()
+
+    assert line.startswith(f"{name}: ")
+    assert line.endswith(f"({Settings.model_fields[field].description})")
+
+
+def test_a_missing_setting_is_told_by_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("POSTGRES_DSN")
+
+    assert refusal(capsys) == "POSTGRES_DSN: Field required (the database)\n"
+
+
+def test_every_wrong_setting_gets_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FINGERPOST_HTTP_PORT", "eighty")
+    monkeypatch.delenv("FINGERPOST_CTA_KEYS")
+
+    names = {line.split(":")[0] for line in refusal(capsys).splitlines()}
+
+    assert names == {"FINGERPOST_HTTP_PORT", "FINGERPOST_CTA_KEYS"}
+
+
+def test_a_wrong_secret_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POSTGRES_DSN", SECRET * 10)
+
+    said = refusal(capsys)
+
+    assert said.startswith("POSTGRES_DSN: ")
+    assert SECRET not in said
+
+
+def test_settings_can_be_logged_without_showing_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", f"nats://u:{SECRET}@nats:4222")
+
+    settings = load(Settings)
+
+    assert SECRET in settings.nats_url
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)
+
+
+def test_cta_keys_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINGERPOST_CTA_KEYS", "k2:new-secret, k1:old:secret")
+
+    secrets = load(Settings).cta_secrets()
+
+    assert list(secrets.items()) == [("k2", b"new-secret"), ("k1", b"old:secret")]
+
+
+@pytest.mark.parametrize("keys", [SECRET, f"k1:a,{SECRET}", f"k1:{SECRET},k1:b"])
+def test_cta_keys_that_make_no_sense_are_refused_without_showing_them(
+    keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINGERPOST_CTA_KEYS", keys)
+    settings = load(Settings)
+
+    with pytest.raises(ValueError, match=r"FINGERPOST_CTA_KEYS: entry [12]") as caught:
+        settings.cta_secrets()
+
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("http_port", "FINGERPOST_HTTP_PORT"),
+        ("nats_url", "NATS_URL"),
+        ("NATS_URL", "NATS_URL"),
+        ("cta_keys", "FINGERPOST_CTA_KEYS"),
+    ],
+)
+def test_a_field_knows_its_variable(place: str, name: Any) -> None:
+    assert variable(Settings, place)[0] == name
