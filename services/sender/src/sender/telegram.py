@@ -34,6 +34,7 @@ from sender.outcomes import Outcome, Posted, Refused, Unknown
 # An answer may take Telegram's own flood wait of 8 s and more: a short timeout makes uncertainty.
 # With a separate time for connecting, "never connected" can be told from "no answer".
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+_IDLE_SECONDS = 2
 _COUNT_TIMEOUT = 2
 _COUNT_LIFETIME = timedelta(minutes=10)
 
@@ -44,12 +45,22 @@ _RETRY_TOKEN = timedelta(minutes=1)
 _TARGET_TEXTS = ("chat not found", "not enough rights", "need administrator rights", "chat_write")
 
 
+class _Session(AiohttpSession):
+    """Never sends on a connection that idled: the server may be closing it at that moment.
+
+    A send that meets the closing would have an unknown outcome for no reason.
+    """
+
+    def __init__(self, api: TelegramAPIServer) -> None:
+        super().__init__(api=api)
+        self._connector_init["keepalive_timeout"] = _IDLE_SECONDS
+
+
 class Telegram:
     """One bot."""
 
     def __init__(self, token: str, api: str, clock: Clock) -> None:
-        session = AiohttpSession(api=TelegramAPIServer.from_base(api))
-        self._bot = Bot(token, session=session)
+        self._bot = Bot(token, session=_Session(api=TelegramAPIServer.from_base(api)))
         self._clock = clock
         self._moved: dict[str, int] = {}
         self._audiences: dict[str, tuple[datetime, int]] = {}
