@@ -1,0 +1,1 @@
+"""The log into Postgres tables, and a dashboard over them. Says nothing to the log."""

@@ -1,0 +1,7 @@
+"""Run analytics."""
+
+import sys
+
+from analytics.app import main
+
+sys.exit(main())

@@ -1,0 +1,128 @@
+"""Hands over the log's messages in order, none left out, as soon as they are there.
+
+Written on bare requests: nats-py's `fetch` may drop the part of a batch that it holds when it times
+out, and waits longer than it must. Here a request is always outstanding, the server's heartbeats
+tell a quiet log from a lost connection, and the consumer's own numbering shows what went missing.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from analytics.domain.messages import Message
+from contracts.streams import Consumer, Stream
+
+MOST = 1_000
+"""Messages handed over at once, at most."""
+
+_EXPIRES_SECONDS = 30
+_HEARTBEAT_SECONDS = 1
+_SILENCE_SECONDS = 3
+_ACK_SECONDS = 5
+_HEARTBEAT, _EXPIRED = "100", "408"
+
+
+class FeedError(RuntimeError):
+    """The feed cannot go on where it is; open another one at the checkpoint."""
+
+
+class Feed:
+    """What one durable consumer has not acknowledged yet; for one reader."""
+
+    def __init__(self, client: Client, request_subject: str) -> None:
+        self._client = client
+        self._request_subject = request_subject
+        self._inbox = client.new_inbox()
+        self._buffer: list[Msg] = []
+        self._arrived = asyncio.Event()
+        self._requested = 0
+        self._expected = 1
+        self._problem: str | None = None
+        self._last: Msg | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, js: JetStreamContext, stream: Stream, consumer: Consumer, *, after: int
+    ) -> AsyncIterator["Feed"]:
+        """Read on after sequence `after`, whatever the consumer handed to others before."""
+        await js.reset_consumer(stream.name, consumer.durable, seq=after + 1)
+        # nats-py has no public way from a JetStream context back to its client.
+        feed = cls(js._nc, f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.{consumer.durable}")
+        subscription = await feed._client.subscribe(feed._inbox, cb=feed._receive)
+        try:
+            yield feed
+        finally:
+            with suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def take(self) -> list[Message]:
+        """Wait for messages and return those that are here; raises FeedError."""
+        await self._ask()
+        while not (self._buffer or self._problem):
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await self._arrived.wait()
+            except TimeoutError as error:
+                raise FeedError("the log fell silent") from error
+            await self._ask()
+        if self._problem:
+            raise FeedError(self._problem)
+        taken, self._buffer = self._buffer[:MOST], self._buffer[MOST:]
+        self._last = taken[-1]
+        return [self._checked(message) for message in taken]
+
+    async def acknowledge(self) -> None:
+        """Tell the server that all that was taken is done with, and wait until it knows."""
+        if self._last:
+            await self._client.request(self._last.reply, b"+ACK", timeout=_ACK_SECONDS)
+
+    def end(self, problem: str) -> None:
+        """Make `take` raise FeedError, now and from now on."""
+        self._problem = problem
+        self._arrived.set()
+
+    async def _ask(self) -> None:
+        if self._requested > 0 or len(self._buffer) > MOST:
+            return
+        self._requested += MOST
+        request = {
+            "batch": MOST,
+            "expires": _EXPIRES_SECONDS * 1_000_000_000,
+            "idle_heartbeat": _HEARTBEAT_SECONDS * 1_000_000_000,
+        }
+        await self._client.publish(
+            self._request_subject, json.dumps(request).encode(), reply=self._inbox
+        )
+
+    async def _receive(self, message: Msg) -> None:
+        if message.reply:
+            self._requested -= 1
+            self._buffer.append(message)
+        else:
+            self._told(message.headers or {})
+        self._arrived.set()
+
+    def _told(self, headers: dict[str, str]) -> None:
+        status = headers.get("Status")
+        if status == _EXPIRED:
+            self._requested = 0
+        elif status != _HEARTBEAT:
+            self.end(f"the log ended the reading: {status} {headers.get('Description', '')}")
+
+    def _checked(self, message: Msg) -> Message:
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<sequence>.<number>.<time>.<left>
+        tokens = message.reply.split(".")
+        start = 5 if len(tokens) == 9 else 7  # noqa: PLR2004  the longer form has two more
+        sequence, number = int(tokens[start]), int(tokens[start + 1])
+        if number != self._expected:
+            raise FeedError(f"delivery {self._expected} is missing: {number} came in its place")
+        self._expected += 1
+        return Message(sequence, message.subject, message.headers or {}, message.data)

@@ -1,0 +1,246 @@
+"""What the projector survives, and what it refuses to survive."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from analytics.feed import Feed
+from analytics.projector import LogRegressionError, Projector
+from contracts.events import CtaClicked
+from contracts.examples import example
+from harness.logs import Log, open_log
+from harness.plain_fold import tables_of
+from harness.servers import embedded_nats
+from harness.waiting import until
+from stack.ports import free_port
+from stack.postgres_server import PostgresServer
+
+from .conftest import Analytics, CaughtUp, Database, Following, comparable, running
+
+
+def taps(number: int, name: str = "tap") -> list[CtaClicked]:
+    return [example(CtaClicked, source_id=f"{name} {n}") for n in range(number)]
+
+
+async def same_as_log(database: Database, log: Log) -> bool:
+    tables = await database.tables()
+    return tables == {
+        name: comparable(name, rows) for name, rows in tables_of(await log.envelopes()).items()
+    }
+
+
+async def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crash(feed: Feed) -> None:
+        raise SystemError("killed")
+
+    await log.say(*taps(5))
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed, "acknowledge", crash)
+        with pytest.raises(SystemError, match="killed"):
+            async with following() as task:
+                await task
+    assert await database.value("SELECT count(*) FROM fingerpost_v1.clicks") == 5
+
+    await log.say(*taps(3, "later"))
+    async with following():
+        await caught_up()
+
+    assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 8
+    assert await same_as_log(database, log)
+
+
+async def test_a_crash_before_commit_loses_nothing(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crash(*_: object) -> None:
+        raise SystemError("killed")
+
+    await log.say(*taps(5))
+    with monkeypatch.context() as patch:
+        patch.setattr("analytics.store.Store._save", crash)
+        with pytest.raises(SystemError, match="killed"):
+            async with following() as task:
+                await task
+    assert await database.value("SELECT sequence FROM fingerpost_v1.checkpoint") == 0
+
+    async with following():
+        await caught_up()
+
+    assert await same_as_log(database, log)
+
+
+async def test_a_cancellation_that_a_library_swallowed_is_heeded_all_the_same(
+    log: Log, database: Database, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swallow(feed: Feed) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(Feed, "acknowledge", swallow)
+    await log.say(*taps(1))
+    async with following() as task:
+        await until(database.checkpoint, lambda seen: seen == 1)
+        task.cancel()
+        await asyncio.wait({task}, timeout=5)
+
+        assert task.cancelled()
+
+
+async def test_of_two_projectors_one_folds_and_the_other_takes_over(
+    log: Log, database: Database, postgres_dsn: str, caught_up: CaughtUp
+) -> None:
+    first, second = Projector(postgres_dsn), Projector(postgres_dsn)
+    async with running(second, log.connection):
+        async with running(first, log.connection):
+            for number in range(10):
+                await log.say(*taps(5, f"together {number}"))
+            await caught_up()
+            leading = [p for p in (first, second) if p.checkpoint.sequence]
+            for projector in (first, second):
+                await projector.check()
+        await log.say(*taps(5, "afterwards"))
+        await caught_up()
+
+    assert len(leading) == 1
+    assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 55
+    assert await same_as_log(database, log)
+
+
+async def test_messages_that_were_handed_to_somebody_else_are_folded_all_the_same(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    async with following():
+        await log.say(*taps(3))
+        await caught_up()
+        thief = await log.js.pull_subscribe_bind("analytics-v1", "EVENTS")
+        stealing = asyncio.create_task(thief.fetch(5, timeout=2))
+        await log.say(*taps(40, "contested"))
+        await asyncio.gather(stealing, return_exceptions=True)
+        await thief.unsubscribe()
+        await log.say(*taps(1, "after"))
+        await caught_up()
+
+    assert await same_as_log(database, log)
+
+
+async def test_a_killed_nats_is_followed_again_when_it_is_back(
+    tmp_path: Path, database: Database
+) -> None:
+    server = embedded_nats(tmp_path)
+    await server.start()
+    projector = Projector(database.dsn)
+    async with open_log(server.url) as log, running(projector, log.connection):
+        await log.say(*taps(5))
+        await until(database.checkpoint, lambda seen: seen == 5)
+        await server.process.kill()
+        await asyncio.sleep(0.5)
+        await server.start()
+        await log.say(*taps(5, "later"))
+        await until(database.checkpoint, lambda seen: seen == 10)
+
+        await projector.check()
+        assert projector.last_sequence == 10
+        assert await same_as_log(database, log)
+    await server.process.kill()
+
+
+@pytest.fixture
+async def own_postgres() -> AsyncIterator[PostgresServer]:
+    """A server that a test may stop; its folder is open, as it may run as another user."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # noqa: ASYNC240  one call on a local folder
+        server = PostgresServer(Path(folder) / "postgres", port=free_port(), password="tests")
+        await server.start()
+        yield server
+        await server.process.stop()
+
+
+async def test_a_stopped_postgres_is_waited_for_and_readiness_says_so(
+    log: Log, own_postgres: PostgresServer
+) -> None:
+    server = own_postgres
+    database, projector = Database(server.dsn), Projector(server.dsn)
+    async with running(projector, log.connection):
+        await log.say(*taps(5))
+        await until(database.checkpoint, lambda seen: seen == 5)
+        await server.process.stop()
+        await log.say(*taps(5, "meanwhile"))
+
+        async def problem() -> str:
+            try:
+                await projector.check()
+            except RuntimeError as error:
+                return str(error)
+            return ""
+
+        assert "Refused" in await until(problem, lambda said: "Refused" in said)
+        await server.start()
+        await until(database.checkpoint, lambda seen: seen == 10)
+        await until(problem, lambda said: said == "")
+        assert await same_as_log(database, log)
+
+
+@pytest.mark.parametrize("written_on", [0, 5], ids=["shorter", "written on"])
+async def test_a_log_that_lost_its_tail_halts_the_projector(
+    tmp_path: Path, database: Database, written_on: int
+) -> None:
+    server = embedded_nats(tmp_path)
+    await server.start()
+    async with open_log(server.url) as log:
+        await log.say(*taps(3))
+    await server.process.kill()
+    shutil.copytree(tmp_path / "nats", tmp_path / "backup")
+    await server.start()
+    async with open_log(server.url) as log, running(Projector(database.dsn), log.connection):
+        await log.say(*taps(2, "lost"))
+        await until(database.checkpoint, lambda seen: seen == 5)
+    await server.process.kill()
+    shutil.rmtree(tmp_path / "nats")
+    shutil.copytree(tmp_path / "backup", tmp_path / "nats")
+    await server.start()
+
+    async with open_log(server.url) as log:
+        await log.say(*taps(written_on, "new"))
+        with pytest.raises(LogRegressionError, match="lost"):
+            await Projector(database.dsn).run(log.connection)
+    await server.process.kill()
+    assert await database.checkpoint() == 5
+
+
+async def test_a_log_created_anew_ends_the_process_with_a_remedy(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, analytics: Analytics
+) -> None:
+    await until(database.checkpoint, lambda seen: seen == 0)
+    await log.say(*taps(2))
+    await caught_up()
+    await log.js.delete_stream("EVENTS")
+    await log.js.add_stream(name="EVENTS", subjects=["cta.clicked.>"])
+    await log.js.publish("cta.clicked.1", b"{}")
+
+    await analytics.process.ended(20)
+
+    assert analytics.process.exit_status == 1
+    (line,) = [
+        entry
+        for entry in map(json.loads, analytics.process.tail(100).splitlines())
+        if entry["level"] == "critical" and "remedy" in entry
+    ]
+    assert "created anew" in line["problem"]
+    assert "DROP SCHEMA fingerpost_v1 CASCADE" in line["remedy"]
+    assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 2
