@@ -23,7 +23,8 @@ demo: $(VENV)/.run ## A minute by itself: people tap, start and pay; the tables 
 	@$(BIN)/python -m stack demo
 
 test: $(VENV)/.dev ## Run every test that needs no container engine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest tests/e2e tests/browser
 
 lint: $(VENV)/.dev ## Format, lint, strict types, import rules, published files
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,8 +1,8 @@
 """Install each service alone, and see that it starts with only that.
 
-`make isolate`: a fresh virtual environment each, the service's own dependencies and no more; it must
-import, must refuse to start without settings (status 78, naming a variable) or start, and must not
-be able to import any other service, nor the libraries that are others' business.
+`make isolate`: in a fresh virtual environment with the service's own dependencies and no more it
+must start as far as refusing its missing settings (status 78, naming one), and must not be able to
+import another service, nor a library that is another's business.
 """
 
 import os

@@ -105,7 +105,8 @@ class Audience:
         deeds.clicks += 1
         tap = await self._sandbox.tap(person, chat, message["message_id"], row, wait=60)
         if tap.kind == "url":
-            deeds.doubtful += await _follow(tap.url)
+            unanswered = await _follow(tap.url)
+            deeds.doubtful += unanswered
             return
         deeds.clickers.add(person)
         if tap.started:

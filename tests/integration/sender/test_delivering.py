@@ -167,13 +167,3 @@ async def test_the_member_count_never_holds_up_a_post(sending: Sending) -> None:
     (sent,) = await sending.log.events(MessageSent)
     assert sent.audience is None
     assert sent.latency_ms < 2_500
-
-
-async def test_a_pause_between_posts_makes_no_uncertainty(sending: Sending) -> None:
-    """The server closes idle connections after 5 s; the next post must not meet the closing."""
-    for number in range(3):
-        await deliver(due_now(number), sending.desk)
-        await asyncio.sleep(4.99)
-
-    assert await sending.log.events(MessageUncertain) == []
-    assert len(await sending.posts()) == 3

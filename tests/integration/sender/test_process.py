@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,8 +22,6 @@ from harness.sending import CTA_KEY, due_now
 from harness.waiting import until
 from stack.ports import free_port
 from stack.process import Process
-
-Start = Callable[[], "asyncio.Future[Process]"]
 
 
 def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Process, str]:
@@ -42,9 +41,9 @@ def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Pr
     return process, f"http://127.0.0.1:{port}/readyz"
 
 
-@pytest_asyncio.fixture
-async def replicas(nats_url: str, stage: Stage, tmp_path: Path) -> AsyncIterator[list[Process]]:
-    started = [sender_process(f"sender-{n}", nats_url, stage.api, tmp_path) for n in range(2)]
+@asynccontextmanager
+async def running(count: int, url: str, api: str, folder: Path) -> AsyncIterator[list[Process]]:
+    started = [sender_process(f"sender-{n}", url, api, folder) for n in range(count)]
     for process, _ in started:
         process.start()
     try:
@@ -54,6 +53,18 @@ async def replicas(nats_url: str, stage: Stage, tmp_path: Path) -> AsyncIterator
     finally:
         for process, _ in started:
             await process.kill()
+
+
+@pytest_asyncio.fixture
+async def sender(nats_url: str, stage: Stage, tmp_path: Path) -> AsyncIterator[Process]:
+    async with running(1, nats_url, stage.api, tmp_path) as (process,):
+        yield process
+
+
+@pytest_asyncio.fixture
+async def replicas(nats_url: str, stage: Stage, tmp_path: Path) -> AsyncIterator[list[Process]]:
+    async with running(2, nats_url, stage.api, tmp_path) as processes:
+        yield processes
 
 
 def dues(count: int, channel: int = CHANNEL) -> list[PromoDue]:
@@ -99,7 +110,7 @@ async def test_two_replicas_one_of_them_killed_post_each_delivery_at_most_once(
 
 
 async def test_a_channel_that_must_wait_does_not_hold_up_another(
-    replicas: list[Process], log: Log, stage: Stage
+    sender: Process, log: Log, stage: Stage
 ) -> None:
     await stage.people.plan_fault(
         "too_many", "sendMessage", chat_id=CHANNEL, times=500, retry_after=30
@@ -115,7 +126,7 @@ async def test_a_channel_that_must_wait_does_not_hold_up_another(
 
 
 async def test_a_flood_limit_is_waited_out_and_then_it_is_posted(
-    replicas: list[Process], log: Log, stage: Stage
+    sender: Process, log: Log, stage: Stage
 ) -> None:
     await stage.people.plan_fault("too_many", "sendMessage", retry_after=2)
     await log.say(due_now())
@@ -127,7 +138,7 @@ async def test_a_flood_limit_is_waited_out_and_then_it_is_posted(
 
 
 async def test_an_unreadable_due_event_does_not_stop_the_lane(
-    replicas: list[Process], log: Log, stage: Stage
+    sender: Process, log: Log, stage: Stage
 ) -> None:
     await log.js.publish("guide.due.broken", b'{"specversion": "1.0"}')
     guide = example(GuideDue, channel=str(CHANNEL), expires_at=utc_now() + timedelta(minutes=1))
@@ -139,16 +150,14 @@ async def test_an_unreadable_due_event_does_not_stop_the_lane(
 
 
 async def test_sigterm_lets_a_send_finish_and_records_it(
-    replicas: list[Process], log: Log, stage: Stage
+    sender: Process, log: Log, stage: Stage
 ) -> None:
     await stage.people.plan_fault("late", "sendMessage", seconds=2)
     await log.say(due_now())
     await until(lambda: stage.people.messages(CHANNEL), bool)
 
-    for process in replicas:
-        process.send(signal.SIGTERM)
-    for process in replicas:
-        await process.ended(20)
+    sender.send(signal.SIGTERM)
+    await sender.ended(20)
 
-    assert [process.exit_status for process in replicas] == [0, 0]
+    assert sender.exit_status == 0
     assert len(await log.events(MessageSent)) == 1

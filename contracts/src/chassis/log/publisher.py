@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
+from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock, utc_now
 from chassis.log.cause import current
 from chassis.logs import logger
@@ -82,6 +83,7 @@ class Publisher:
         document = envelope.document()
         pause = _FIRST_PAUSE
         while True:
+            heed_cancellation()
             begun = perf_counter()
             try:
                 ack = await self._js.publish(

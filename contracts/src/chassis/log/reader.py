@@ -12,6 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, ReplayPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
+from chassis.cancellation import heed_cancellation
 from chassis.logs import logger
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.streams import EVENTS
@@ -99,6 +100,7 @@ class Reader:
         expected = 1
         try:
             while left > 0 or not stop_at_end:
+                heed_cancellation()
                 for message in await _fetch(subscription):
                     if message.metadata.sequence.consumer != expected:
                         raise nats.errors.Error("a message of the log was not delivered")

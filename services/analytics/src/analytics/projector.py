@@ -21,6 +21,7 @@ from analytics.domain.messages import Decoded, Message, decode
 from analytics.feed import Feed, FeedError
 from analytics.schema import SCHEMA, VERSION
 from analytics.store import GONE, CheckpointMovedError, Store
+from chassis.cancellation import heed_cancellation
 from chassis.logs import logger
 from chassis.service import Connection
 from chassis.topology import ensure_consumer
@@ -77,7 +78,7 @@ class Projector:
                 log.warning("folding the log was interrupted; will go on", problem=self._problem)
             finally:
                 self._leading = False
-            _heed_cancellation()
+            heed_cancellation()
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def check(self) -> None:
@@ -109,7 +110,7 @@ class Projector:
             self._leading, self._problem = True, None
             log.info("folding the log", after=checkpoint.sequence)
             while True:
-                _heed_cancellation()
+                heed_cancellation()
                 batch = [decode(message) for message in await feed.take()]
                 new = [item for item in batch if item.message.sequence > checkpoint.sequence]
                 if new:
@@ -170,14 +171,6 @@ class Projector:
     def _stands_at(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         CHECKPOINT.set(checkpoint.sequence)
-
-
-def _heed_cancellation() -> None:
-    # nats-py waits by `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that comes
-    # together with the answer: without this the process would not end on SIGTERM.
-    task = asyncio.current_task()
-    if task and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _identity(js: JetStreamContext, sequence: int) -> str | None:

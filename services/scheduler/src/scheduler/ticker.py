@@ -97,7 +97,8 @@ class Ticker:
             delay = (upcoming - self._clock()).total_seconds() if upcoming else _LONGEST_SLEEP
             # Never long, as the wall clock may jump while we sleep by the monotonic one.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), max(0.0, min(delay, _LONGEST_SLEEP)))
+                async with asyncio.timeout(max(0.0, min(delay, _LONGEST_SLEEP))):
+                    await self._changed.wait()
             self._changed.clear()
 
     async def _settle(

@@ -97,7 +97,7 @@ SELECT {keys}, sent, audience::bigint AS audience,
        coalesce(conversions, 0)::bigint AS conversions, coalesce(converters, 0) AS converters,
        coalesce(converted_clickers, 0) AS converted_clickers,
        coalesce(revenue, '{{}}') AS revenue,
-       unique_clickers / nullif(audience, 0)::float8 AS click_through_rate,
+       coalesce(unique_clickers, 0) / nullif(audience, 0)::float8 AS click_through_rate,
        converted_clickers / nullif(unique_clickers, 0)::float8 AS conversion_rate,
        {schema}.wilson_bound(converted_clickers, unique_clickers, -1) AS conversion_rate_low,
        {schema}.wilson_bound(converted_clickers, unique_clickers, 1) AS conversion_rate_high

@@ -1,0 +1,50 @@
+"""The sender's connections to Telegram."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chassis.clock import utc_now
+from harness.sandboxes import BOT_TOKEN
+from sender.telegram import Telegram
+
+ME = {"id": 1, "is_bot": True, "first_name": "Bot", "username": "a_bot"}
+BODY = json.dumps({"ok": True, "result": ME}).encode()
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+) + BODY
+
+
+@asynccontextmanager
+async def keeping_connections_open() -> AsyncIterator[tuple[str, list[int]]]:
+    """Serve getMe for ever on each connection; yield the address, and the requests of each."""
+    requests: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(requests)
+        requests.append(0)
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                requests[number] += 1
+                writer.write(ANSWER)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
+
+
+async def test_an_idle_connection_is_not_used_again() -> None:
+    """The server may be closing it just then, and a send that meets that is uncertain."""
+    async with keeping_connections_open() as (api, requests):
+        telegram = Telegram(BOT_TOKEN, api, utc_now)
+        await telegram.me()
+        await telegram.me()
+        await asyncio.sleep(2.5)
+        await telegram.me()
+        await telegram.close()
+
+    assert requests == [2, 1]
