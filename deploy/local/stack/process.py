@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
+import psutil
 
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.05
@@ -33,6 +34,7 @@ class Process:
         self.name = name
         self._command = [str(part) for part in command]
         self._log = log
+        self._note = log.with_suffix(".pid")
         self._environment = environment
         self._user = user
         self._stop_signal = stop_signal
@@ -56,7 +58,12 @@ class Process:
         return self._popen.poll() if self._popen else None
 
     def start(self) -> None:
-        """Start the program in a process group of its own, so that Ctrl-C reaches us first."""
+        """Start the program in a process group of its own, so that Ctrl-C reaches us first.
+
+        One that a killed launcher left behind is ended before: two servers on one folder would
+        spoil it.
+        """
+        self._end_leftover()
         with self._log.open("ab") as log:
             self._popen = subprocess.Popen(  # noqa: S603  our own command line
                 self._command,
@@ -70,6 +77,21 @@ class Process:
                 start_new_session=True,
                 cwd="/" if self._user is not None else None,
             )
+        self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+
+    def _end_leftover(self) -> None:
+        try:
+            pid, born = self._note.read_text().split()
+            leftover = psutil.Process(int(pid))
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return
+        if leftover.create_time() == float(born) and leftover.status() != psutil.STATUS_ZOMBIE:
+            leftover.send_signal(self._stop_signal)
+            try:
+                leftover.wait(_STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                leftover.kill()
+                leftover.wait(_STOP_SECONDS)
 
     async def stop(self) -> None:
         """Ask the process to end; kill it where it does not within 30 s."""

@@ -13,9 +13,9 @@ _LONGEST_PAUSE = 30.0
 
 
 async def supervise(stack: LocalStack) -> int:
-    """Run until SIGINT or SIGTERM; return the exit status."""
+    """Run until Ctrl-C, SIGTERM or a closed terminal; return the exit status."""
     stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     begun = monotonic()
     say("starting NATS, PostgreSQL and the services ...")

@@ -1,0 +1,76 @@
+"""Processes of the local run: ready, killed, left behind."""
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack.ports import free_port
+from stack.postgres_server import PostgresServer
+from stack.process import Process, StartError
+from stack.secrets import load_or_make
+
+SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+
+
+async def test_what_a_killed_launcher_left_behind_is_ended_before_its_successor(
+    tmp_path: Path,
+) -> None:
+    left_behind = Process("sleep", SLEEP, log=tmp_path / "sleep.log")
+    left_behind.start()
+
+    successor = Process("sleep", SLEEP, log=tmp_path / "sleep.log")
+    successor.start()
+
+    assert not left_behind.running
+    assert successor.running
+    await successor.kill()
+
+
+async def test_another_program_with_the_same_process_id_is_left_alone(tmp_path: Path) -> None:
+    stranger = Process("stranger", SLEEP, log=tmp_path / "stranger.log")
+    stranger.start()
+    born = psutil.Process(stranger.pid).create_time()
+    (tmp_path / "ours.pid").write_text(f"{stranger.pid} {born - 1}")
+
+    ours = Process("ours", SLEEP, log=tmp_path / "ours.log")
+    ours.start()
+
+    assert stranger.running
+    await ours.kill()
+    await stranger.kill()
+
+
+async def test_a_process_that_ends_instead_of_answering_shows_its_last_words(
+    tmp_path: Path,
+) -> None:
+    command = (sys.executable, "-c", "import sys; sys.exit('no such campaign')")
+    process = Process("broken", command, log=tmp_path / "broken.log")
+    process.start()
+
+    with pytest.raises(StartError, match="broken ended with 1\nno such campaign"):
+        await process.answers("http://127.0.0.1:1/readyz", 10)
+
+
+async def test_postgres_starts_below_a_folder_that_nobody_can_enter(tmp_path: Path) -> None:
+    """As root it then keeps its data elsewhere, and starts anew where the folder is new."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for password in ("first", "second"):
+        folder = closed / password
+        server = PostgresServer(folder, port=free_port(), password=password)
+        await server.start()
+        await server.process.stop()
+        assert server.process.exit_status == 0
+        server.remove()
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+
+    first, second = load_or_make(path), load_or_make(path)
+
+    assert first == second
+    assert path.stat().st_mode & 0o077 == 0
+    assert all(len(secret) >= 24 for secret in first.values())
