@@ -14,18 +14,32 @@ DeliveryId = NewType("DeliveryId", str)
 
 _SAFE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ANONYMOUS = "anon"
+_CHAT_ID_BITS = 63
 
 
 def _text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _one_spelling(channel: str) -> str:
+    if channel.startswith("@"):
+        return channel.lower()
+    number = int(channel)
+    if number.bit_length() > _CHAT_ID_BITS:
+        raise ValueError("is no chat id: it does not fit 64 bits")
+    return str(number)
+
+
 Channel = Annotated[
     str,
     BeforeValidator(_text),
     StringConstraints(pattern=r"^(-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31})$"),
+    AfterValidator(_one_spelling),
 ]
-"""A chat as Telegram addresses it: its 64-bit id in decimal, or a public @username."""
+"""A chat as Telegram addresses it: its 64-bit id in decimal, or a public @username.
+
+One chat has one spelling (usernames know no case), as deliveries are told apart by it.
+"""
 
 
 def _utc(value: datetime) -> datetime:

@@ -3,10 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import nats.errors
 import pytest
 
 from chassis.log import LogUnavailableError, handling
-from contracts.events import CtaClicked, GuideDue, MessageSent, SlotMissed
+from contracts.events import CtaClicked, GuideDue, MessageSent, MessageUncertain, SlotMissed
 from contracts.examples import GUIDE_DELIVERY, example
 from contracts.subjects import due_of, slot_of
 from harness.logs import Log, open_log
@@ -71,6 +72,28 @@ async def test_follow_yields_old_and_new_events_in_order(log: Log) -> None:
             break
 
     assert sequences == list(range(1, 1_201))
+
+
+async def test_a_replay_ends_although_what_it_waited_for_was_purged(log: Log) -> None:
+    dues = [example(GuideDue, delivery=f"{number:026d}") for number in range(1_200)]
+    await asyncio.gather(*(log.publisher.publish_once(due) for due in dues))
+
+    read = 0
+    async for _ in log.reader.follow(("guide.due.*",), stop_at_end=True):
+        if read == 0:
+            await log.js.purge_stream("EVENTS")
+        read += 1
+
+    assert 0 < read < 1_200
+
+
+async def test_an_event_that_the_server_cannot_take_is_an_error_and_no_endless_repeat(
+    log: Log,
+) -> None:
+    long = example(MessageUncertain, description="x" * 2_000_000)
+
+    with pytest.raises(nats.errors.MaxPayloadError):
+        await log.publisher.publish(long)
 
 
 async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) -> None:

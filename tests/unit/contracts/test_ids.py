@@ -62,6 +62,9 @@ def test_an_unknown_person_is_anonymous() -> None:
         ("-1001234567890", "-1001234567890"),
         (42, "42"),
         ("@fingerpost", "@fingerpost"),
+        ("@FingerPost", "@fingerpost"),
+        ("-0042", "-42"),
+        (-(2**63) + 1, "-9223372036854775807"),
     ],
 )
 def test_a_channel_is_a_chat_id_or_a_public_name(written: Any, channel: str) -> None:
@@ -69,7 +72,8 @@ def test_a_channel_is_a_chat_id_or_a_public_name(written: Any, channel: str) -> 
 
 
 @pytest.mark.parametrize(
-    "written", ["", "fingerpost", "@ab", "@1abc", "-", "1.5", "-100\n", "٣", True, 1.5, None, "a.*"]
+    "written",
+    [2**63, "", "fingerpost", "@ab", "@1abc", "-", "1.5", "-100\n", "٣", True, 1.5, None, "a.*"],
 )
 def test_anything_else_is_no_channel(written: Any) -> None:
     with pytest.raises(ValidationError):

@@ -97,6 +97,8 @@ class Publisher:
                 if error.err_code in _WRONG_LAST_SEQUENCE:
                     return False
                 problem = repr(error)
+            except nats.errors.MaxPayloadError:
+                raise  # no repeat makes it smaller
             except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
                 problem = repr(error)
             else:

@@ -101,14 +101,14 @@ class Reader:
         try:
             while left > 0 or not stop_at_end:
                 heed_cancellation()
-                for message in await _fetch(subscription):
-                    if message.metadata.sequence.consumer != expected:
-                        raise nats.errors.Error("a message of the log was not delivered")
+                messages = await _fetch(subscription)
+                if not messages:
+                    left = await _left(subscription, expected)
+                for message in messages:
+                    _in_turn(message.metadata.sequence.consumer, expected)
                     expected += 1
                     left = message.metadata.num_pending
                     yield message
-                if stop_at_end and left > 0 and expected == 1:
-                    raise TimeoutError("the log did not answer")
         finally:
             await subscription.unsubscribe()
 
@@ -118,8 +118,20 @@ async def _fetch(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
     try:
         return await subscription.fetch(_BATCH, timeout=_WAIT)
     except TimeoutError:
-        await subscription.consumer_info()  # raises where the consumer is gone
         return []
+
+
+async def _left(subscription: JetStreamContext.PullSubscription, expected: int) -> int:
+    """Return how many messages wait, where nothing came; raises where the consumer is gone."""
+    info = await subscription.consumer_info()
+    # What was handed over as a fetch timed out is lost to us, and will not come again.
+    _in_turn((info.delivered.consumer_seq if info.delivered else 0) + 1, expected)
+    return info.num_pending or 0
+
+
+def _in_turn(number: int, expected: int) -> None:
+    if number != expected:
+        raise nats.errors.Error(f"delivery {expected} of the log did not arrive")
 
 
 def _ephemeral(subjects: Sequence[str], after: int, since: datetime | None) -> ConsumerConfig:
