@@ -1,6 +1,5 @@
 """A person taps a button on the sandbox's page and sees the dashboard change, in a real browser."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from stack.local import LocalStack, Options
+from harness.stacks import running_stack
+from stack.local import LocalStack
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -28,16 +28,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest_asyncio.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    its_own = ("TELEGRAM_", "GUIDES_", "PROMOS_", "FINGERPOST_")
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(its_own)}
-    stack = LocalStack(Options(folder=tmp_path, environment=environment, every="10s"))
-    await stack.start()
-    try:
+    async with running_stack(tmp_path, every="10s") as stack:
         yield stack
-    finally:
-        await stack.stop()
-        if stack.postgres:
-            stack.postgres.remove()
 
 
 @pytest_asyncio.fixture

@@ -1,24 +1,15 @@
 """The whole of Fingerpost as processes."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 
-from stack.local import LocalStack, Options
-
-_ITS_OWN = ("TELEGRAM_", "GUIDES_", "PROMOS_", "FINGERPOST_")
+from harness.stacks import running_stack
+from stack.local import LocalStack
 
 
 @pytest_asyncio.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(_ITS_OWN)}
-    stack = LocalStack(Options(folder=tmp_path, environment=environment, every="4s"))
-    await stack.start()
-    try:
+    async with running_stack(tmp_path, every="4s") as stack:
         yield stack
-    finally:
-        await stack.stop()
-        if stack.postgres:
-            stack.postgres.remove()
