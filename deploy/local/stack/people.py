@@ -113,23 +113,25 @@ class Audience:
             deeds.starts += 1
             stars = creative.stars.get(message["buttons"][row][0]["text"])
             if stars and dice.random() < _CHANCE_TO_PAY:
-                paid = await self._pay(person, tap.started.message_id)
+                paid = await self._pay(person, tap.started.message_id, stars)
                 deeds.conversions += paid
                 deeds.revenue += paid * Decimal(stars)
                 deeds.converters.update({person} if paid else ())
 
-    async def _pay(self, person: int, after: int) -> bool:
-        invoice = await self._invoice(person, after)
+    async def _pay(self, person: int, after: int, stars: int) -> bool:
+        invoice = await self._invoice(person, after, stars)
         payment = await self._sandbox.pay(person, message_id=invoice, bot=BOT_USERNAME)
         if payment.outcome == "rejected":
             raise RuntimeError(f"person {person} could not pay: {payment.error_message}")
         return payment.outcome == "paid"
 
-    async def _invoice(self, person: int, after: int) -> int:
+    async def _invoice(self, person: int, after: int, stars: int) -> int:
+        """Wait for the invoice of this offer; one of an earlier start may come late, after it."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
                 for message in await self._sandbox.private_messages(person):
-                    if message["message_id"] > after and "invoice" in message["message"]:
+                    price = message["message"].get("invoice", {}).get("total_amount")
+                    if message["message_id"] > after and price == stars:
                         return int(message["message_id"])
                 await asyncio.sleep(0.05)
 
