@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from contracts.events import (
     BotStarted,
     ConversionRecorded,
@@ -38,6 +40,7 @@ async def test_the_tables_say_what_people_did(stack: LocalStack) -> None:
         await assert_causes_are_closed(log)
 
 
+@pytest.mark.timeout(300)
 async def test_services_killed_one_after_the_other_lose_nothing_and_double_nothing(
     stack: LocalStack,
 ) -> None:

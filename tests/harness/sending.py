@@ -12,7 +12,7 @@ from contracts.ids import delivery_id
 from contracts.token import TokenSigner
 from harness.logs import Log
 from harness.sandboxes import BOT_ID, BOT_TOKEN, BOT_USERNAME, CHANNEL, Stage
-from sender.domain import ButtonMaker
+from sender.domain.content import ButtonMaker
 from sender.handlers import Desk
 from sender.ledger import Ledger
 from sender.telegram import Telegram
@@ -37,7 +37,7 @@ class Sending:
 @asynccontextmanager
 async def open_sender(stage: Stage, log: Log) -> AsyncIterator[Sending]:
     """Yield a sender without its lanes."""
-    telegram = Telegram(BOT_TOKEN, stage.api, utc_now)
+    telegram = Telegram(BOT_TOKEN, stage.api, utc_now, send_timeout=timedelta(seconds=10))
     desk = Desk(
         ledger=Ledger(log.publisher, log.reader),
         telegram=telegram,

@@ -19,7 +19,7 @@ from faststream.middlewares import AckPolicy
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.errors import BadRequestError
+from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -33,7 +33,8 @@ from chassis.topology import ensure_consumer, ensure_stream
 from contracts.streams import EVENTS, Consumer
 
 _RETRY_SECONDS = 1
-_SHUTDOWN_SECONDS = 20
+_STOP_SECONDS = 20
+_GRACE_SECONDS = 5
 _WRONG_STREAM = 10060
 
 log = logs.logger(__name__)
@@ -71,15 +72,17 @@ class Service:
         *,
         routes: Sequence[BaseRoute] = (),
         consumers: Sequence[Consumer] = (),
+        stop_seconds: int = _STOP_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
+        """Prepare; on SIGTERM the parts have `stop_seconds` to finish what they hold."""
         self.name = name
         self.health = Health()
         self.broker = NatsBroker(
-            settings.nats_url.split(","),
+            settings.nats_url.get_secret_value().split(","),
             name=f"{name}-{settings.instance}",
             ack_policy=AckPolicy.NACK_ON_ERROR,
-            graceful_timeout=_SHUTDOWN_SECONDS,
+            graceful_timeout=stop_seconds,
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RETRY_SECONDS,
             connect_timeout=_RETRY_SECONDS,
@@ -91,6 +94,7 @@ class Service:
         )
         self._settings = settings
         self._consumers = tuple(consumers)
+        self._stop_seconds = stop_seconds
         self._clock = clock
         self._parts: list[Part] = []
         self._client: Client | None = None
@@ -137,7 +141,7 @@ class Service:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
         )
 
     @asynccontextmanager
@@ -150,10 +154,12 @@ class Service:
             yield
         finally:
             self._stopping = True
-            await _end(work)
-            await self._disconnect()
+            await _end(work, self._stop_seconds + _GRACE_SECONDS)
+            await self.disconnect()
 
-    async def _disconnect(self) -> None:
+    async def disconnect(self) -> None:
+        """Let handlers finish, then close the connection to NATS; a part may ask for it."""
+        self._stopping = True
         try:
             await self.broker.stop()
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -210,7 +216,13 @@ class Service:
         async def check() -> None:
             if self._client is None:
                 raise RuntimeError("NATS is not connected")
-            await self._client.jetstream().consumer_info(EVENTS.name, consumer.durable, timeout=1)
+            js = self._client.jetstream()
+            try:
+                await js.consumer_info(EVENTS.name, consumer.durable, timeout=1)
+            except NotFoundError:
+                # Whoever reads by it would read nothing for ever, and FastStream spin meanwhile.
+                await ensure_consumer(js, EVENTS, consumer)
+                raise RuntimeError("the consumer was gone; it was created anew") from None
 
         return check
 
@@ -235,10 +247,10 @@ class Service:
             self._fail("NATS closed the connection for good; check NATS_URL and its credentials")
 
 
-async def _end(work: asyncio.Task[None]) -> None:
+async def _end(work: asyncio.Task[None], seconds: int) -> None:
     # Python 3.11's wait_for, by which nats-py connects, loses a cancellation that comes together
     # with a failure: ask until it is heard. Parts that clean up are not disturbed by the repeat.
-    for _ in range(_SHUTDOWN_SECONDS):
+    for _ in range(seconds):
         work.cancel()
         await asyncio.wait([work], timeout=1)
         if work.done():

@@ -23,11 +23,10 @@ class ServiceSettings(BaseSettings):
 
     model_config = _CONFIG
 
-    nats_url: str = Field(
-        "nats://127.0.0.1:4222",
+    nats_url: SecretStr = Field(
+        SecretStr("nats://127.0.0.1:4222"),
         validation_alias="NATS_URL",
         description="NATS servers, comma-separated, e.g. nats://user:secret@nats:4222",
-        repr=False,
     )
     log_replicas: int = Field(
         1, ge=1, le=5, description="replicas of the log: 1, or 3 on a cluster"

@@ -114,7 +114,7 @@ def _refuse_loss(existing: StreamConfig, wanted: StreamConfig) -> None:
             f"stream {name} keeps events by {existing.retention} on {existing.storage}, which"
             " loses them; move its events to a stream with limits retention on file storage"
         )
-    for limit in ("max_msgs", "max_bytes", "max_age", "max_msgs_per_subject"):
+    for limit in ("max_msgs", "max_bytes", "max_age", "max_msgs_per_subject", "max_msg_size"):
         value = getattr(existing, limit)
         if value is not None and value > 0:
             raise DestructiveChangeError(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from contracts.campaign import Kind
 from contracts.events import EVENTS as EVENT_MODELS
 
 
@@ -33,23 +34,20 @@ EVENTS = Stream(
     duplicate_window=timedelta(hours=1),
 )
 
-# A sender at work says so every 5 s; one that was killed is replaced after this time.
-_SENDER_ACK_WAIT = timedelta(seconds=15)
 
-SENDER_GUIDE = Consumer(
-    durable="sender-guide",
-    subjects=("guide.due.*",),
-    ack="explicit",
-    ack_wait=_SENDER_ACK_WAIT,
-    max_ack_pending=1_000,
-)
-SENDER_PROMO = Consumer(
-    durable="sender-promo",
-    subjects=("promo.due.*",),
-    ack="explicit",
-    ack_wait=_SENDER_ACK_WAIT,
-    max_ack_pending=1_000,
-)
+def _lane(kind: Kind) -> Consumer:
+    return Consumer(
+        durable=f"sender-{kind}",
+        subjects=(f"{kind}.due.*",),
+        ack="explicit",
+        # A sender at work says so every 5 s; one that was killed is replaced after this time.
+        ack_wait=timedelta(seconds=15),
+        max_ack_pending=1_000,
+    )
+
+
+SENDER_GUIDE = _lane("guide")
+SENDER_PROMO = _lane("promo")
 
 
 def analytics_consumer(version: int) -> Consumer:

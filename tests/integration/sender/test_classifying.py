@@ -23,7 +23,7 @@ from aiogram.exceptions import (
 from aiogram.methods import SendMessage
 
 from contracts.examples import SLOT
-from sender.outcomes import Outcome, Posted, Refused, Unknown
+from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 from sender.telegram import classify
 
 CHAT = -1001234567890
@@ -46,7 +46,7 @@ def unreadable(data: Any) -> ClientDecodeError:
 
 
 def meaning(problem: Any) -> Outcome:
-    return classify(problem, CHAT, SLOT)
+    return classify(problem, "text", CHAT, SLOT)
 
 
 @pytest.mark.parametrize(

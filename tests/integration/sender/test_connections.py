@@ -4,9 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from chassis.clock import utc_now
 from harness.sandboxes import BOT_TOKEN
+from sender.domain.content import Content
+from sender.domain.outcomes import Unknown
 from sender.telegram import Telegram
 
 ME = {"id": 1, "is_bot": True, "first_name": "Bot", "username": "a_bot"}
@@ -40,7 +43,7 @@ async def keeping_connections_open() -> AsyncIterator[tuple[str, list[int]]]:
 async def test_an_idle_connection_is_not_used_again() -> None:
     """The server may be closing it just then, and a send that meets that is uncertain."""
     async with keeping_connections_open() as (api, requests):
-        telegram = Telegram(BOT_TOKEN, api, utc_now)
+        telegram = Telegram(BOT_TOKEN, api, utc_now, send_timeout=timedelta(seconds=10))
         await telegram.me()
         await telegram.me()
         await asyncio.sleep(2.5)
@@ -48,3 +51,25 @@ async def test_an_idle_connection_is_not_used_again() -> None:
         await telegram.close()
 
     assert requests == [2, 1]
+
+
+async def test_the_token_is_cut_out_of_what_a_network_error_says() -> None:
+    """A redirect in a circle makes aiohttp quote the address, and the token is part of it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        circle = f"Location: /bot{BOT_TOKEN}/sendMessage\r\nContent-Length: 0\r\nConnection: close"
+        writer.write(f"HTTP/1.1 307 Temporary Redirect\r\n{circle}\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        api = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        telegram = Telegram(BOT_TOKEN, api, utc_now, send_timeout=timedelta(seconds=10))
+        outcome = await telegram.post("-1001", Content("hello", ()))
+        await telegram.close()
+
+    assert isinstance(outcome, Unknown)
+    assert "<token>" in outcome.description
+    assert BOT_TOKEN not in outcome.description

@@ -17,8 +17,8 @@ from contracts.events import (
 from contracts.examples import example
 from harness.sandboxes import CHANNEL
 from harness.sending import Sending, due_now
-from sender.domain import names
-from sender.handlers import deliver
+from sender.domain.deliveries import names
+from sender.handlers import _alone, deliver
 
 
 async def test_a_due_promo_is_posted_with_its_buttons_and_recorded(sending: Sending) -> None:
@@ -167,3 +167,16 @@ async def test_the_member_count_never_holds_up_a_post(sending: Sending) -> None:
     (sent,) = await sending.log.events(MessageSent)
     assert sent.audience is None
     assert sent.latency_ms < 2_500
+
+
+async def test_a_copy_is_sent_away_while_the_delivery_is_still_being_handled(
+    sending: Sending,
+) -> None:
+    due = due_now()
+
+    with _alone(due.delivery, sending.desk):
+        with pytest.raises(NackMessage), _alone(due.delivery, sending.desk):
+            pytest.fail("the copy was let in")
+        assert sending.desk.in_flight == {due.delivery}
+
+    assert sending.desk.in_flight == set()

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from chassis.clock import utc_now
 from contracts.events import GuideDue, MessageFailed, MessageSent, MessageUncertain, PromoDue
 from contracts.examples import example
 from contracts.ids import delivery_id
+from contracts.streams import EVENTS, SENDER_PROMO
 from harness.logs import Log
 from harness.sandboxes import BOT_TOKEN, CHANNEL, OTHER_CHANNEL, Stage
 from harness.sending import CTA_KEY, due_now
@@ -34,7 +36,8 @@ def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Pr
         "FINGERPOST_CTA_KEYS": f"k1:{CTA_KEY}",
         "FINGERPOST_HTTP_PORT": str(port),
         "FINGERPOST_INSTANCE": name,
-        "FINGERPOST_QUARANTINE": "2s",
+        "FINGERPOST_SEND_TIMEOUT": "6s",
+        "FINGERPOST_QUARANTINE": "9s",
     }
     command = (sys.executable, "-m", "sender")
     process = Process(name, command, log=folder / f"{name}.log", environment=environment)
@@ -82,6 +85,7 @@ def dues(count: int, channel: int = CHANNEL) -> list[PromoDue]:
     ]
 
 
+@pytest.mark.timeout(300)
 async def test_two_replicas_one_of_them_killed_post_each_delivery_at_most_once(
     replicas: list[Process], log: Log, stage: Stage
 ) -> None:
@@ -96,7 +100,7 @@ async def test_two_replicas_one_of_them_killed_post_each_delivery_at_most_once(
         unsure = [event.delivery for event in await log.events(MessageUncertain)]
         return {*sent, *unsure}
 
-    await until(told, lambda deliveries: len(deliveries) == len(batch), seconds=110)
+    await until(told, lambda deliveries: len(deliveries) == len(batch), seconds=150)
 
     posts = Counter[str]()
     for channel in (CHANNEL, OTHER_CHANNEL):
@@ -113,12 +117,12 @@ async def test_a_channel_that_must_wait_does_not_hold_up_another(
     sender: Process, log: Log, stage: Stage
 ) -> None:
     await stage.people.plan_fault(
-        "too_many", "sendMessage", chat_id=CHANNEL, times=500, retry_after=30
+        "too_many", "sendMessage", chat_id=CHANNEL, times=500, retry_after=120
     )
     await log.say(*dues(80), *dues(3, OTHER_CHANNEL))
 
     posts = await until(
-        lambda: stage.people.messages(OTHER_CHANNEL), lambda posts: len(posts) == 3, seconds=15
+        lambda: stage.people.messages(OTHER_CHANNEL), lambda posts: len(posts) == 3, seconds=60
     )
 
     assert len(posts) == 3
@@ -161,3 +165,17 @@ async def test_sigterm_lets_a_send_finish_and_records_it(
 
     assert sender.exit_status == 0
     assert len(await log.events(MessageSent)) == 1
+
+
+async def test_a_consumer_that_was_deleted_is_created_anew_and_posting_goes_on(
+    sender: Process, log: Log, stage: Stage
+) -> None:
+    await log.say(due_now())
+    await until(lambda: log.events(MessageSent), bool)
+
+    await log.js.delete_consumer(EVENTS.name, SENDER_PROMO.durable)
+    await log.say(due_now(1))
+
+    sent = await until(lambda: log.events(MessageSent), lambda sent: len(sent) == 2, seconds=30)
+    assert len(await stage.people.messages(CHANNEL)) == 2
+    assert len({event.delivery for event in sent}) == 2

@@ -3,7 +3,7 @@
 from contracts.campaign import TEXT_LIMIT, Variant
 from contracts.examples import GUIDE_VARIANT, PROMO_DELIVERY, PROMO_VARIANT
 from contracts.token import CtaRef, TokenSigner
-from sender.domain import Button, ButtonMaker
+from sender.domain.content import Button, ButtonMaker
 
 SIGNER = TokenSigner({"k1": b"0123456789abcdef"})
 

@@ -1,6 +1,6 @@
 """What the sender does with a delivery, given its ledger."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,17 @@ from contracts.events import (
     PromoDue,
 )
 from contracts.examples import SLOT, example
-from sender.domain import Claim, Decision, Done, Record, Wait, decide, fold
+from sender.domain.deliveries import (
+    Claim,
+    Decision,
+    Done,
+    Record,
+    Wait,
+    decide,
+    fold,
+    pause_before_retry,
+)
+from sender.domain.outcomes import Refused
 
 QUARANTINE = timedelta(seconds=30)
 NOW = SLOT + timedelta(minutes=1)
@@ -30,8 +40,13 @@ SENT = example(MessageSent)
 SKIPPED = example(MessageSkipped)
 
 
-def after(*ledger: Event, due: PromoDue | GuideDue = DUE, now=NOW) -> Decision:
-    return decide(fold(ledger), due, now, QUARANTINE)
+def after(
+    *ledger: Event,
+    due: PromoDue | GuideDue = DUE,
+    now: datetime = NOW,
+    said_at: datetime = NOW - QUARANTINE,
+) -> Decision:
+    return decide(fold((event, said_at) for event in ledger), due, now, QUARANTINE)
 
 
 def test_a_new_delivery_is_claimed() -> None:
@@ -90,7 +105,16 @@ def test_a_claim_without_an_outcome_becomes_uncertain_and_is_not_guessed() -> No
     ("policy", "expected"), [("hold", Done()), ("drop", Done()), ("resend", Claim(2))]
 )
 def test_the_policy_decides_about_an_uncertain_send(policy: str, expected: Decision) -> None:
-    assert after(CLAIMED, example(MessageUncertain, policy=policy)) == expected
+    unsure = example(MessageUncertain, policy=policy)
+
+    assert after(CLAIMED, unsure) == expected
+
+
+def test_a_resend_waits_for_a_late_word_of_whoever_was_thought_lost() -> None:
+    unsure = example(MessageUncertain, policy="resend")
+
+    assert after(CLAIMED, unsure, said_at=NOW) == Wait(NOW + QUARANTINE)
+    assert after(CLAIMED, unsure, SENT, said_at=NOW, now=NOW + QUARANTINE) == Done()
 
 
 def test_a_message_that_was_found_to_be_sent_stays_sent_whatever_was_uncertain() -> None:
@@ -109,3 +133,22 @@ def test_an_outcome_of_an_older_attempt_says_nothing_about_the_present_one() -> 
 @given(st.lists(st.sampled_from([CLAIMED, TO_RETRY, UNCERTAIN, FAILED, SENT, SKIPPED])))
 def test_nothing_is_tried_again_once_it_was_sent(ledger: list[Event]) -> None:
     assert after(*ledger, SENT) == Done()
+
+
+def test_telegrams_own_pause_is_kept_as_it_is() -> None:
+    refused = Refused("rate_limited", "", timedelta(seconds=7))
+
+    assert [pause_before_retry(refused, n, 0.9) for n in (1, 5)] == [timedelta(seconds=7)] * 2
+
+
+def test_a_pause_of_our_own_doubles_up_to_five_minutes() -> None:
+    refused = Refused("not_connected", "", timedelta(seconds=2), growing=True)
+
+    pauses = [pause_before_retry(refused, attempt, 0) for attempt in (1, 2, 3, 50)]
+
+    assert pauses == [timedelta(seconds=seconds) for seconds in (2, 4, 8, 300)]
+    assert pause_before_retry(refused, 1, 1) == timedelta(seconds=1.5)
+
+
+def test_what_is_refused_for_good_is_not_tried_again() -> None:
+    assert pause_before_retry(Refused("target", ""), 1, 0) is None

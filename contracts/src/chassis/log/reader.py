@@ -78,6 +78,7 @@ class Reader:
         """
         position = after
         while True:
+            heed_cancellation()
             try:
                 async for message in self._messages(
                     subjects, position, since, stop_at_end=stop_at_end

@@ -99,14 +99,14 @@ class MessageFailed(_Outcome):
 
 
 class MessageUncertain(_Outcome):
-    """Nobody knows whether Telegram took this attempt; `policy` is what was done about it."""
+    """Nobody knows whether Telegram took this attempt; `policy` is what is done about it."""
 
     type: ClassVar[str] = "fingerpost.message.uncertain.v1"
     policy: UncertainPolicy
 
 
 class MessageSkipped(_MessageFact):
-    """The delivery will not be sent, and no attempt was made."""
+    """The delivery will not be sent, or not be tried again: its time is over."""
 
     type: ClassVar[str] = "fingerpost.message.skipped.v1"
     reason: SkipReason

@@ -11,13 +11,15 @@ from chassis.service import Connection, Service
 from chassis.settings import load, refuse
 from contracts.streams import SENDER_GUIDE, SENDER_PROMO
 from contracts.token import TokenSigner
-from sender.domain import ButtonMaker
+from sender.domain.content import ButtonMaker
 from sender.handlers import Desk, router
 from sender.ledger import Ledger
 from sender.settings import Settings
 from sender.telegram import Telegram
 
 _RETRY_SECONDS = 5
+_RECORD_SECONDS = 10
+"""How long a stop waits, after the longest send, for the log to take its outcome."""
 
 log = logger(__name__)
 
@@ -35,7 +37,12 @@ class Lanes:
     async def run(self, connection: Connection) -> None:
         """Handle due events until the process stops."""
         token = self._settings.telegram_bot_token.get_secret_value()
-        telegram = Telegram(token, self._settings.telegram_api, self._clock)
+        telegram = Telegram(
+            token,
+            self._settings.telegram_api,
+            self._clock,
+            send_timeout=self._settings.send_timeout,
+        )
         try:
             bot = await self._who_am_i(telegram)
             desk = self._desk(connection, telegram, bot)
@@ -44,7 +51,7 @@ class Lanes:
             await asyncio.Event().wait()
         finally:
             # The broker first waits for the handlers, which still need Telegram and the log.
-            await self._service.broker.stop()
+            await self._service.disconnect()
             await telegram.close()
 
     async def check(self) -> None:
@@ -61,7 +68,7 @@ class Lanes:
                     "Telegram refused TELEGRAM_BOT_TOKEN; take a new one from @BotFather"
                 )
             except AiogramError as error:
-                self._problem = f"Telegram does not answer: {error}"
+                self._problem = f"Telegram does not answer: {telegram.explain(error)}"
             else:
                 self._problem = None
                 log.info("sending as", bot=bot.username, bot_id=bot.id)
@@ -84,7 +91,14 @@ class Lanes:
 
 def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return the sender, ready to run; raises ValueError for CTA keys that cannot be used."""
-    service = Service("sender", settings, consumers=(SENDER_GUIDE, SENDER_PROMO), clock=clock)
+    stop_seconds = round(settings.send_timeout.total_seconds()) + _RECORD_SECONDS
+    service = Service(
+        "sender",
+        settings,
+        consumers=(SENDER_GUIDE, SENDER_PROMO),
+        stop_seconds=stop_seconds,
+        clock=clock,
+    )
     service.broker.include_router(router)
     lanes = Lanes(service, settings, clock)
     service.health.add("telegram", lanes.check)

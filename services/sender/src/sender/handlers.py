@@ -1,13 +1,15 @@
 """Inbound edge: due events become messages."""
 
 import asyncio
+import random
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
+import nats.errors
 from faststream import Context
 from faststream.exceptions import NackMessage
 from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
@@ -26,21 +28,36 @@ from contracts.events import (
     MessageUncertain,
     PromoDue,
 )
+from contracts.ids import DeliveryId
 from contracts.streams import EVENTS, SENDER_GUIDE, SENDER_PROMO
-from sender.domain import ButtonMaker, Claim, Done, Record, Wait, decide, names, uncertain
+from sender.domain.content import ButtonMaker
+from sender.domain.deliveries import (
+    Claim,
+    Done,
+    Record,
+    Wait,
+    decide,
+    names,
+    pause_before_retry,
+    uncertain,
+)
+from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 from sender.ledger import Ledger
-from sender.outcomes import Outcome, Posted, Refused, Unknown
 from sender.telegram import Telegram
 
 _WORKERS = 32
 _HEARTBEAT_SECONDS = 5
 _AUDIENCE_SECONDS = 0.5
-_AFTER_BUG = 10.0
+_AFTER_FAILURE = 10.0
+_AFTER_UNREADABLE = 60.0
 # `chassis.topology` alone creates the stream; FastStream would also change it.
 _STREAM = JStream(EVENTS.name, declare=False)
 
 SENDS = Counter(
     "fingerpost_sender_sends_total", "Attempts to post, by how they ended.", ["kind", "outcome"]
+)
+UNREADABLE = Counter(
+    "fingerpost_sender_unreadable_total", "Due events that this version could not read, each time."
 )
 LATENCY = Histogram(
     "fingerpost_sender_latency_seconds",
@@ -63,6 +80,7 @@ class Desk:
     quarantine: timedelta
     bot_id: int
     instance: str
+    in_flight: set[DeliveryId] = field(default_factory=set)
 
 
 Collaborators = Annotated[Desk, Context("desk")]
@@ -71,10 +89,11 @@ router = NatsRouter()
 
 
 async def read_due(message: NatsMessage) -> Envelope | None:
-    """Read one due event; one that cannot be read is logged, and the lane goes on."""
+    """Read one due event; one that cannot be read is told, and the lane goes on."""
     try:
         return Envelope.parse(message.body)
     except UnreadableEventError as error:
+        UNREADABLE.inc()
         log.warning("unreadable due event", subject=message.raw_message.subject, problem=str(error))
         return None
 
@@ -111,8 +130,9 @@ async def send_due_promo(
 
 async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -> None:
     if envelope is None or not isinstance(envelope.data, GuideDue | PromoDue):
-        return
-    with handling(envelope):
+        # Said by a newer version, perhaps: kept for a sender that can read it.
+        raise NackMessage(delay=_AFTER_UNREADABLE)
+    with handling(envelope), _alone(envelope.data.delivery, desk):
         try:
             async with _kept_alive(message):
                 await deliver(envelope.data, desk)
@@ -121,7 +141,19 @@ async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -
         except Exception as error:
             # Asked for again at once it would fail again at once.
             log.exception("handling a due event failed; will try again")
-            raise NackMessage(delay=_AFTER_BUG) from error
+            raise NackMessage(delay=_AFTER_FAILURE) from error
+
+
+@contextmanager
+def _alone(delivery: DeliveryId, desk: Desk) -> Iterator[None]:
+    """Send a copy away while this process still handles the delivery, however long that takes."""
+    if delivery in desk.in_flight:
+        raise NackMessage(delay=_AFTER_FAILURE)
+    desk.in_flight.add(delivery)
+    try:
+        yield
+    finally:
+        desk.in_flight.remove(delivery)
 
 
 async def deliver(due: Due, desk: Desk) -> None:
@@ -176,12 +208,13 @@ async def _record(
             )
         case Refused():
             now = desk.clock()
+            pause = pause_before_retry(outcome, attempt, random.random())
             event = MessageFailed(
                 **place,
                 failure=outcome.failure,
                 description=outcome.description,
                 failed_at=now,
-                retry_at=None if outcome.retry_after is None else now + outcome.retry_after,
+                retry_at=None if pause is None else now + pause,
             )
         case Unknown():
             event = uncertain(due, attempt, outcome.description)
@@ -204,7 +237,12 @@ def _tell(due: Due, event: MessageSent | MessageFailed | MessageUncertain) -> No
 async def _in_time(counting: asyncio.Task[int | None]) -> int | None:
     """Return the member count if it is there by now; a send never waits for it."""
     done, _ = await asyncio.wait({counting}, timeout=_AUDIENCE_SECONDS)
-    return counting.result() if done else None
+    if not done:
+        return None
+    if error := counting.exception():
+        log.warning("the audience was not counted", problem=repr(error))
+        return None
+    return counting.result()
 
 
 @asynccontextmanager
@@ -214,7 +252,10 @@ async def _kept_alive(message: NatsMessage) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            await message.in_progress()
+            try:
+                await message.in_progress()
+            except (nats.errors.Error, OSError) as error:
+                log.warning("a heartbeat was lost", problem=repr(error))
 
     beating = asyncio.create_task(beat())
     try:

@@ -4,7 +4,7 @@ from chassis.log import Publisher, Reader
 from contracts.events import Event, MessageClaimed
 from contracts.ids import DeliveryId
 from contracts.subjects import messages_of
-from sender.domain import Delivery, fold, initial
+from sender.domain.deliveries import Delivery, fold, initial
 
 
 class Ledger:
@@ -15,14 +15,15 @@ class Ledger:
         self._reader = reader
 
     async def state_of(self, delivery: DeliveryId) -> Delivery:
-        """Return the fold of what the log says; waits while the log is away."""
+        """Return the fold of what the log says; raises an error of nats-py while it is away."""
         subjects = messages_of(delivery)
         if not any([await self._reader.last(subject) for subject in subjects]):
             return initial
-        return fold(entry.envelope.data for entry in await self._reader.replay(subjects))
+        envelopes = [entry.envelope for entry in await self._reader.replay(subjects)]
+        return fold((envelope.data, envelope.time) for envelope in envelopes)
 
     async def claim(self, claim: MessageClaimed) -> bool:
-        """Claim an attempt; True for exactly one claimant, whatever is lost on the way."""
+        """Claim an attempt; True for exactly one claimant, whatever answer is lost."""
         if await self._publisher.publish_once(claim):
             return True
         # The log may have taken our own claim, and its answer was lost.

@@ -1,8 +1,9 @@
 """What the sender is told by its environment."""
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.settings import CtaKeysMixin, ServiceSettings
 from contracts.campaign import WebAddress
@@ -22,8 +23,21 @@ class Settings(ServiceSettings, CtaKeysMixin):
     public_url: WebAddress | None = Field(
         None, description="public address of clicks, for link buttons; without: through the bot"
     )
-    quarantine: Duration = Field(
-        timedelta(seconds=30),
-        ge=timedelta(seconds=1),
-        description="how long a send without an answer may still be under way, e.g. 30s",
+    send_timeout: Duration = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=5),
+        description="how long Telegram may take to answer a send, e.g. 60s",
     )
+    quarantine: Duration = Field(
+        timedelta(seconds=90),
+        description="how long a send without an answer may still be under way, e.g. 90s",
+    )
+
+    @model_validator(mode="after")
+    def _quarantine_outlasts_a_send(self) -> Self:
+        if self.quarantine < self.send_timeout * 1.5:
+            raise ValueError(
+                "FINGERPOST_QUARANTINE must be at least 1.5 times FINGERPOST_SEND_TIMEOUT: until"
+                " then the sender that claimed an attempt may still be at it"
+            )
+        return self

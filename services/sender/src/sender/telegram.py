@@ -28,12 +28,13 @@ from aiogram.exceptions import (
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Message, User
 
 from chassis.clock import Clock
-from sender.domain import Content
-from sender.outcomes import Outcome, Posted, Refused, Unknown
+from sender.domain.content import Content
+from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 
-# An answer may take Telegram's own flood wait of 8 s and more: a short timeout makes uncertainty.
-# With a separate time for connecting, "never connected" can be told from "no answer".
-_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+# A time of its own for connecting tells "never connected" from "no answer". The whole may take
+# long, as Telegram itself waits out floods of up to 8 s: a short timeout makes uncertainty.
+_CONNECT_SECONDS = 5
+_LONGEST_DESCRIPTION = 500
 _IDLE_SECONDS = 2
 _COUNT_TIMEOUT = 2
 _COUNT_LIFETIME = timedelta(minutes=10)
@@ -59,7 +60,11 @@ class _Session(AiohttpSession):
 class Telegram:
     """One bot."""
 
-    def __init__(self, token: str, api: str, clock: Clock) -> None:
+    def __init__(self, token: str, api: str, clock: Clock, *, send_timeout: timedelta) -> None:
+        self._timeout = aiohttp.ClientTimeout(
+            total=send_timeout.total_seconds(), sock_connect=_CONNECT_SECONDS
+        )
+        self._token = token
         self._bot = Bot(token, session=_Session(api=TelegramAPIServer.from_base(api)))
         self._clock = clock
         self._moved: dict[str, int] = {}
@@ -69,6 +74,11 @@ class Telegram:
     async def me(self) -> User:
         """Return the bot itself; raises AiogramError."""
         return await self._bot.get_me()
+
+    def explain(self, error: AiogramError) -> str:
+        """Return what happened without the token, which an address in the text may hold."""
+        text = str(getattr(error, "message", error)).replace(self._token, "<token>")
+        return text[:_LONGEST_DESCRIPTION]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,10 +96,10 @@ class Telegram:
                 content.text,
                 reply_markup=_keyboard(content),
                 parse_mode=None,
-                request_timeout=_TIMEOUT,  # type: ignore[arg-type] # aiohttp takes it
+                request_timeout=self._timeout,  # type: ignore[arg-type] # aiohttp takes it
             )
         except AiogramError as error:
-            outcome = classify(error, self._chat(channel), self._clock())
+            outcome = classify(error, self.explain(error), self._chat(channel), self._clock())
             if isinstance(error, TelegramMigrateToChat):
                 self._moved[channel] = error.migrate_to_chat_id
         else:
@@ -119,32 +129,37 @@ class Telegram:
         return channel if channel.startswith("@") else int(channel)
 
 
-def classify(error: AiogramError, chat: int | str, now: datetime) -> Outcome:  # noqa: C901  a table, row by row
-    """Say what an exception of aiogram means for the message. Order matters: see each comment."""
+def classify(  # noqa: C901  a table, row by row
+    error: AiogramError, text: str, chat: int | str, now: datetime
+) -> Outcome:
+    """Say what an exception of aiogram, in our words `text`, means for the message.
+
+    Order matters: see each comment.
+    """
     match error:
         case ClientDecodeError():
             return _undecodable(error.data, chat, now)
         case TelegramRetryAfter():
-            return Refused("rate_limited", error.message, timedelta(seconds=error.retry_after))
+            return Refused("rate_limited", text, timedelta(seconds=error.retry_after))
         case TelegramMigrateToChat():
-            return Refused("migrated", error.message, timedelta(0))
+            return Refused("migrated", text, timedelta(0))
         case TelegramEntityTooLarge():  # by class a network error, but a definite answer
-            return Refused("too_large", error.message)
+            return Refused("too_large", text)
         case RestartingTelegram():  # by class a server error, but refused before processing
-            return Refused("restarting", error.message, _RETRY_SOON)
+            return Refused("restarting", text, _RETRY_SOON, growing=True)
         case TelegramNetworkError() if isinstance(error.__cause__, _NEVER_CONNECTED):
-            return Refused("not_connected", error.message, _RETRY_SOON)
+            return Refused("not_connected", text, _RETRY_SOON, growing=True)
         case TelegramForbiddenError():
-            return Refused("target", error.message)
+            return Refused("target", text)
         case TelegramUnauthorizedError() | TelegramNotFound():
-            return Refused("unauthorized", error.message, _RETRY_TOKEN)
+            return Refused("unauthorized", text, _RETRY_TOKEN, growing=True)
         case TelegramBadRequest():
-            return Refused(_content_or_target(error), error.message)
+            return Refused(_content_or_target(error), text)
         case TelegramAPIError() if "too many requests" in error.message.lower():
             # A 429 without parameters has no exception of its own.
-            return Refused("rate_limited", error.message, _RETRY_RATE)
+            return Refused("rate_limited", text, _RETRY_RATE, growing=True)
         case _:
-            return Unknown(f"{type(error).__name__}: {getattr(error, 'message', error)}")
+            return Unknown(f"{type(error).__name__}: {text}")
 
 
 def _undecodable(data: Any, asked: int | str, now: datetime) -> Outcome:

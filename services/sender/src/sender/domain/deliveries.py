@@ -8,9 +8,7 @@ decides, and MessageUncertain says so.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
 
-from contracts.campaign import BotCta, CallbackCta, Cta, LinkCta, Variant
 from contracts.events import (
     Due,
     Event,
@@ -20,8 +18,9 @@ from contracts.events import (
     MessageSkipped,
     MessageUncertain,
 )
-from contracts.ids import DeliveryId
-from contracts.token import CtaRef, TokenSigner
+from sender.domain.outcomes import Refused
+
+_LONGEST_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Delivery:
 
     claim: MessageClaimed | None = None
     outcome: MessageFailed | MessageUncertain | None = None
+    outcome_at: datetime | None = None
     finished: bool = False
 
 
@@ -64,26 +64,26 @@ Decision = Claim | Record | Wait | Done
 initial = Delivery()
 
 
-def evolve(state: Delivery, event: Event) -> Delivery:
-    """Fold one event of the delivery's ledger; a message that was sent stays sent."""
+def evolve(state: Delivery, event: Event, at: datetime) -> Delivery:
+    """Fold one event of the ledger, said `at` its time; a message that was sent stays sent."""
     match event:
         case MessageClaimed():
-            return replace(state, claim=event, outcome=None)
+            return replace(state, claim=event, outcome=None, outcome_at=None)
         case MessageFailed() | MessageUncertain() if (
             state.claim and event.attempt == state.claim.attempt
         ):
-            return replace(state, outcome=event)
+            return replace(state, outcome=event, outcome_at=at)
         case MessageSent() | MessageSkipped():
             return replace(state, finished=True)
         case _:
             return state
 
 
-def fold(events: Iterable[Event]) -> Delivery:
-    """Fold a whole ledger."""
+def fold(ledger: Iterable[tuple[Event, datetime]]) -> Delivery:
+    """Fold a whole ledger: its events and when they were said."""
     state = initial
-    for event in events:
-        state = evolve(state, event)
+    for event, at in ledger:
+        state = evolve(state, event, at)
     return state
 
 
@@ -102,10 +102,24 @@ def decide(state: Delivery, due: Due, now: datetime, quarantine: timedelta) -> D
         case MessageFailed():
             return _attempt(due, next_attempt, now)
         case MessageUncertain(policy="resend"):
-            return _attempt(due, next_attempt, now)
+            # Whoever was thought lost may only be late: his word is to come before a second post.
+            over = (state.outcome_at or now) + quarantine
+            return Wait(over) if now < over else _attempt(due, next_attempt, now)
         case MessageUncertain():
             return Done()
     return _orphan(state.claim, due, now, quarantine)
+
+
+def pause_before_retry(refused: Refused, attempt: int, dice: float) -> timedelta | None:
+    """Return how long to wait after `attempt` was refused; None: there is no other attempt.
+
+    A pause of our own doubles with each attempt, up to 5 minutes, less up to a quarter by `dice`
+    (0 to 1), so that many deliveries do not come back at once.
+    """
+    if refused.retry_after is None or not refused.growing:
+        return refused.retry_after
+    doubled = refused.retry_after * (1 << min(attempt - 1, 16))
+    return min(doubled, _LONGEST_PAUSE) * (1 - dice / 4)
 
 
 def _attempt(due: Due, attempt: int, now: datetime) -> Claim | Record:
@@ -139,54 +153,3 @@ def uncertain(due: Due, attempt: int, description: str) -> MessageUncertain:
     return MessageUncertain(
         **names(due), attempt=attempt, description=description, policy=due.on_uncertain
     )
-
-
-@dataclass(frozen=True)
-class Button:
-    """An inline button: callback data or a web address, never both (Bot API docs)."""
-
-    label: str
-    callback_data: str | None = None
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is posted: a plain text and one button a row."""
-
-    text: str
-    buttons: tuple[Button, ...]
-
-
-@dataclass(frozen=True)
-class ButtonMaker:
-    """Makes the tracked buttons of a delivery.
-
-    A link leads through clicks at `public_url`; without a public address it leads to the bot,
-    which then offers the target: nobody's tap goes uncounted.
-    """
-
-    signer: TokenSigner
-    bot_username: str
-    public_url: str | None
-
-    def content(self, variant: Variant, delivery: DeliveryId) -> Content:
-        """Return what `delivery` posts."""
-        buttons = (
-            self._button(cta, self.token(delivery, place)) for place, cta in enumerate(variant.ctas)
-        )
-        return Content(variant.text, tuple(buttons))
-
-    def token(self, delivery: DeliveryId, place: int) -> str:
-        """Return the token of one CTA of `delivery`."""
-        return self.signer.sign(CtaRef(delivery, place))
-
-    def _button(self, cta: Cta, token: str) -> Button:
-        match cta:
-            case CallbackCta() | BotCta():
-                return Button(cta.label, callback_data=token)
-            case LinkCta() if self.public_url:
-                return Button(cta.label, url=f"{self.public_url.rstrip('/')}/r/{token}")
-            case LinkCta():
-                return Button(cta.label, url=f"https://t.me/{self.bot_username}?start={token}")
-        assert_never(cta)

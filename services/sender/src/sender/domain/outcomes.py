@@ -17,11 +17,15 @@ class Posted:
 
 @dataclass(frozen=True)
 class Refused:
-    """Telegram certainly did not take it; `retry_after` None: it never will."""
+    """Telegram certainly did not take it; `retry_after` None: it never will.
+
+    `growing`: the pause is ours and not Telegram's word, so it grows with each attempt.
+    """
 
     failure: FailureClass
     description: str
     retry_after: timedelta | None = None
+    growing: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What the sender decides, and in which words. Pure."""
