@@ -4,16 +4,22 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from analytics.domain.guard import Checkpoint
+from analytics.domain.messages import Decoded
 from analytics.feed import Feed
-from analytics.projector import LogRegressionError, Projector
+from analytics.projector import CONSUMER, LogRegressionError, Projector
+from analytics.store import WRITE_SECONDS, Store
 from contracts.events import CtaClicked
 from contracts.examples import example
+from contracts.streams import EVENTS
 from harness.logs import Log, open_log
 from harness.plain_fold import tables_of
 from harness.servers import embedded_nats
@@ -85,6 +91,69 @@ async def test_a_crash_before_commit_loses_nothing(
     assert await same_as_log(database, log)
 
 
+async def test_what_is_handed_over_again_during_a_slow_write_counts_once_and_in_order(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[int] = []
+    write = Store.write
+
+    async def slowly(
+        store: Store, batch: Sequence[Decoded], before: Checkpoint, after: Checkpoint
+    ) -> None:
+        await asyncio.sleep(0 if written[600:] else 1.5)
+        await write(store, batch, before, after)
+        written.extend(item.message.sequence for item in batch)
+        assert after.sequence == max(written)
+
+    impatient = replace(CONSUMER, ack_wait=timedelta(seconds=1))
+    monkeypatch.setattr("analytics.projector.CONSUMER", impatient)
+    monkeypatch.setattr(Store, "write", slowly)
+    await log.say(*taps(600))
+    async with following():
+        await caught_up()
+        await log.say(*taps(5, "after"))
+        await caught_up()
+
+        async def all_acknowledged() -> int:
+            info = await log.js.consumer_info(EVENTS.name, CONSUMER.durable)
+            return info.ack_floor.stream_seq if info.ack_floor else 0
+
+        await until(all_acknowledged, lambda floor: floor == 605)
+
+    assert written == list(range(1, 606))
+    assert await same_as_log(database, log)
+
+
+async def test_a_write_ends_before_the_consumer_hands_everything_over_again(
+    log: Log,
+    database: Database,
+    postgres_dsn: str,
+    caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert CONSUMER.ack_wait.total_seconds() > WRITE_SECONDS
+
+    monkeypatch.setattr("analytics.store.WRITE_SECONDS", 0.5)
+    projector = Projector(postgres_dsn)
+
+    async def problem() -> str:
+        return projector._problem or ""
+
+    async with running(projector, log.connection), Store.open(postgres_dsn) as other:
+        await until(database.checkpoint, lambda seen: seen == 0)
+        async with other._connection.transaction():
+            await other._connection.execute("LOCK TABLE fingerpost_v1.clicks IN EXCLUSIVE MODE")
+            await log.say(*taps(5))
+            await until(problem, lambda said: said == "TimeoutError()")
+        await caught_up()
+
+    assert await same_as_log(database, log)
+
+
 async def test_a_cancellation_that_a_library_swallowed_is_heeded_all_the_same(
     log: Log, database: Database, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +166,7 @@ async def test_a_cancellation_that_a_library_swallowed_is_heeded_all_the_same(
     async with following() as task:
         await until(database.checkpoint, lambda seen: seen == 1)
         task.cancel()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=20)
 
         assert task.cancelled()
 
@@ -233,7 +302,7 @@ async def test_a_log_created_anew_ends_the_process_with_a_remedy(
     await log.js.add_stream(name="EVENTS", subjects=["cta.clicked.>"])
     await log.js.publish("cta.clicked.1", b"{}")
 
-    await analytics.process.ended(20)
+    await analytics.process.ended(40)
 
     assert analytics.process.exit_status == 1
     (line,) = [

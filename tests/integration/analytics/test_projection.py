@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import perf_counter
 
@@ -18,6 +18,7 @@ from contracts.events import (
     CampaignDefined,
     ConversionRecorded,
     CtaClicked,
+    Event,
     MessageSent,
     PromoDue,
 )
@@ -80,7 +81,7 @@ async def test_the_tables_are_a_plain_fold_of_the_log(
     max_examples=15,
     phases=[Phase.generate],
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_cut_into_batches_gives_the_same_tables_and_figures(
     postgres_dsn: str, history: list[Envelope], places: list[int]
@@ -139,7 +140,49 @@ async def test_what_cannot_be_folded_is_quarantined_as_it_stands_and_the_rest_go
     assert await database.value("SELECT quarantined FROM fingerpost.projection_status") == 3
 
 
-async def test_a_tap_is_a_row_within_milliseconds(
+LAST_INSTANT = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+TAP = example(CtaClicked, source_id="odd")
+
+
+@pytest.mark.parametrize(
+    ("event", "odd_id", "reason"),
+    [
+        (example(PromoDue, scheduled_for=LAST_INSTANT), "late", "OverflowError"),
+        (TAP, "".join(map(str, range(9_000))), "index row"),
+        (TAP, "nul \0", "0x00"),
+    ],
+    ids=["no such day in its zone", "id too long for an index", "id with a NUL"],
+)
+async def test_no_event_stops_the_rest_or_a_later_start(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    event: Event,
+    odd_id: str,
+    reason: str,
+) -> None:
+    berlin = plan("promos", zone="Europe/Berlin")
+    envelope = Envelope.of(event, source="/test", now=SLOT, cause=None)
+    odd = envelope.model_copy(update={"id": odd_id})
+    await log.say(example(CampaignDefined, campaign="promos", definition=berlin))
+    await log.say(example(CtaClicked))
+    await log.js.publish(odd.subject, odd.document())
+
+    for _ in range(2):
+        async with following():
+            await caught_up()
+    await log.say(example(CtaClicked, source_id="last"))
+    async with following():
+        await caught_up()
+
+    (row,) = await database.fetch("SELECT sequence, reason FROM fingerpost_v1.quarantine")
+    assert row["sequence"] == 3
+    assert reason in row["reason"]
+    assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 2
+
+
+async def test_a_tap_is_a_row_without_a_timer_between(
     log: Log, database: Database, following: Following, caught_up: CaughtUp
 ) -> None:
     async with following(), Store.open(database.dsn) as store:
@@ -152,11 +195,13 @@ async def test_a_tap_is_a_row_within_milliseconds(
             await log.say(tap)
             begun = perf_counter()
             query = "SELECT count(*) FROM fingerpost.clicks WHERE event_id = $1"
-            while not await connection.fetchval(query, tap.id):
-                pass
+            async with asyncio.timeout(20):
+                while not await connection.fetchval(query, tap.id):
+                    pass
             delays.append(perf_counter() - begun)
 
-    assert sorted(delays)[15] < 0.05
+    # Every timer on the way is of a second or more; a busy machine is slow, but not so slow.
+    assert sorted(delays)[15] < 0.5
 
 
 async def test_whoever_finds_the_checkpoint_moved_writes_nothing(

@@ -4,7 +4,7 @@ import dataclasses
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.domain import rows as made
@@ -39,6 +39,8 @@ CLAIMED_AGAIN = example(MessageClaimed, attempt=2)
 SKIPPED = example(MessageSkipped)
 SENT = example(MessageSent)
 
+UNTIMED = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+
 
 def folded(runs: list[list[Envelope]]) -> Tables:
     """Fold run after run, as the store does: rows of the run replace, an event's row stays."""
@@ -64,7 +66,7 @@ def delivery_after(*events: Event) -> DeliveryRow:
 
 
 @given(histories(), st.lists(st.integers(0, 1_000), max_size=6))
-@settings(deadline=None, max_examples=200)
+@UNTIMED
 def test_any_cut_of_the_log_gives_the_tables_of_the_plain_fold(
     history: list[Envelope], places: list[int]
 ) -> None:
@@ -72,7 +74,7 @@ def test_any_cut_of_the_log_gives_the_tables_of_the_plain_fold(
 
 
 @given(histories(), st.integers(0, 1_000))
-@settings(deadline=None, max_examples=200)
+@UNTIMED
 def test_acts_and_messages_that_come_again_change_nothing(
     history: list[Envelope], place: int
 ) -> None:

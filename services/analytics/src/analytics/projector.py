@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import asyncpg
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
@@ -20,7 +19,7 @@ from analytics.domain.guard import Checkpoint, Stream, regression
 from analytics.domain.messages import Decoded, Message, decode
 from analytics.feed import Feed, FeedError
 from analytics.schema import SCHEMA, VERSION
-from analytics.store import GONE, CheckpointMovedError, Store
+from analytics.store import GONE, UNFIT, CheckpointMovedError, Store
 from chassis.cancellation import heed_cancellation
 from chassis.logs import logger
 from chassis.service import Connection
@@ -67,7 +66,7 @@ class Projector:
         self._moved_at = 0.0
 
     async def run(self, connection: Connection) -> None:
-        """Fold for ever; raises LogRegressionError alone."""
+        """Fold for ever; raises where a person must decide: a lost log, a consumer unlike ours."""
         self._js = connection.js
         while True:
             try:
@@ -111,10 +110,9 @@ class Projector:
             log.info("folding the log", after=checkpoint.sequence)
             while True:
                 heed_cancellation()
-                batch = [decode(message) for message in await feed.take()]
-                new = [item for item in batch if item.message.sequence > checkpoint.sequence]
+                new = _unseen(await feed.take(), checkpoint.sequence)
                 if new:
-                    checkpoint = await self._fold(store, new, checkpoint)
+                    checkpoint = await self._fold(store, [*map(decode, new)], checkpoint)
                 await feed.acknowledge()
 
     async def _become_leader(self, store: Store) -> None:
@@ -141,14 +139,14 @@ class Projector:
         return replace(checkpoint, stream_created=info.created)
 
     async def _fold(self, store: Store, batch: Sequence[Decoded], before: Checkpoint) -> Checkpoint:
-        """Write `batch`; what Postgres cannot take is found by halving, and quarantined."""
+        """Write `batch`; an event that cannot be folded is found by halving, and quarantined."""
         last = batch[-1]
         after = replace(before, sequence=last.message.sequence, identity=last.identity)
         try:
             await store.write(batch, before, after)
-        except asyncpg.DataError as error:
+        except UNFIT as error:
             if len(batch) == 1:
-                unfit = last._replace(event=None, problem=f"Postgres refuses it: {error}")
+                unfit = last._replace(event=None, problem=f"cannot be folded: {error!r}")
                 await store.write([unfit], before, after)
                 batch = [unfit]
             else:
@@ -171,6 +169,19 @@ class Projector:
     def _stands_at(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         CHECKPOINT.set(checkpoint.sequence)
+
+
+def _unseen(taken: Sequence[Message], after: int) -> list[Message]:
+    """Return what follows sequence `after`, in order.
+
+    What waited too long is handed over again, behind what waits here: it may be in `taken` twice.
+    """
+    unseen = []
+    for message in taken:
+        if message.sequence > after:
+            unseen.append(message)
+            after = message.sequence
+    return unseen
 
 
 async def _identity(js: JetStreamContext, sequence: int) -> str | None:

@@ -4,6 +4,7 @@ Two fences, either of which is enough: the advisory lock of the connection that 
 the checkpoint, which moves only from where this writer left it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -30,6 +31,19 @@ from analytics.schema.tables import (
 
 GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What is raised while Postgres is out of reach, or refuses."""
+
+UNFIT = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+)
+"""What is raised for what stands in an event: by Postgres, or by the fold, which is pure."""
+
+WRITE_SECONDS = 20
+"""No write takes longer: the consumer hands over again what waits longer than its `ack_wait`."""
 
 _CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 2
@@ -105,9 +119,10 @@ class Store:
     async def write(self, batch: Sequence[Decoded], before: Checkpoint, after: Checkpoint) -> None:
         """Fold `batch` and move the checkpoint, or neither.
 
-        Raises CheckpointMovedError, and asyncpg.DataError where Postgres cannot take a value.
+        Raises CheckpointMovedError, one of UNFIT where an event cannot be folded, and TimeoutError
+        after WRITE_SECONDS.
         """
-        async with self._connection.transaction():
+        async with asyncio.timeout(WRITE_SECONDS), self._connection.transaction():
             # First, so that its row lock keeps out whoever would change what is read next.
             moved = await self._connection.execute(
                 _MOVE_CHECKPOINT,

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 WIDTH, HEIGHT = 960, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 12, 26
 _MARKS = 6
-_TOPS = (10, 15, 20, 30, 40, 50)
 
 
 @dataclass(frozen=True)

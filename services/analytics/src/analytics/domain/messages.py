@@ -27,10 +27,12 @@ class Decoded(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The event's id; of what cannot be read, a hash of its bytes."""
-        if self.event:
-            return self.event.id
-        return f"unreadable:{blake2b(self.message.data, digest_size=16).hexdigest()}"
+        """The event's id, whether or not this version can read the rest; else a hash of the bytes.
+
+        So a message is the same before and after an upgrade that learns to read it.
+        """
+        name = self.event.id if self.event else _id_of(self.message.data)
+        return _storable(name) or f"hash:{blake2b(self.message.data, digest_size=16).hexdigest()}"
 
 
 def decode(message: Message) -> Decoded:
@@ -42,11 +44,25 @@ def decode(message: Message) -> Decoded:
 
 
 def quarantined(message: Message, reason: str) -> QuarantineRow:
-    """Return the row by which `message` is kept; NUL, which Postgres refuses, is replaced."""
+    """Return the row by which `message` is kept, whatever stands in it."""
     return QuarantineRow(
         sequence=message.sequence,
-        subject=message.subject,
+        subject=_storable(message.subject),
         headers=json.dumps(dict(message.headers)),
         data=message.data,
-        reason=reason.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        reason=_storable(reason),
     )
+
+
+def _id_of(data: bytes) -> str:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return ""
+    name = document.get("id") if isinstance(document, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _storable(text: str) -> str:
+    """Return `text` with what Postgres refuses, NUL and halves of surrogate pairs, replaced."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
