@@ -8,6 +8,8 @@ DISTRIBUTIONS := ./contracts[chassis] ./services/scheduler ./services/sender ./s
 PYPROJECTS := pyproject.toml contracts/pyproject.toml deploy/local/pyproject.toml \
 	$(wildcard services/*/pyproject.toml)
 SOURCES := contracts deploy/local services tests
+# On a NATS server of your own all tests share one log: one after the other.
+PARALLEL := $(if $(NATS_URL),,-n 3)
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint format isolate asyncapi generate constraints clean
@@ -23,7 +25,7 @@ demo: $(VENV)/.run ## A minute by itself: people tap, start and pay; the tables 
 	@$(BIN)/python -m stack demo
 
 test: $(VENV)/.dev ## Run every test that needs no container engine
-	$(BIN)/python -m pytest -n 3 tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract tests/integration
 	$(BIN)/python -m pytest tests/e2e tests/browser
 
 lint: $(VENV)/.dev ## Format, lint, strict types, import rules, published files

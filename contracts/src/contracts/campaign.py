@@ -4,6 +4,8 @@ A campaign that validates can be posted: Telegram's limits (Bot API docs, `sendM
 `InlineKeyboardButton`) are checked here, so that a slot cannot fail on its content when it is due.
 """
 
+import unicodedata
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from pydantic import (
     Field,
     PositiveInt,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 
@@ -32,6 +35,11 @@ UNCERTAIN_DEFAULTS: dict[Kind, UncertainPolicy] = {"guide": "hold", "promo": "dr
 CATCH_UP_LIMIT = timedelta(hours=2)
 LONGEST = timedelta(days=366)
 """No interval and no catch-up window is longer: time arithmetic stays within the calendar."""
+
+_HIGHEST_PORT = 65_535
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zl", "Zp", "Zs"}
+_INVISIBLE_SIGNS = {"\u2800", "\ufffc"}
+"""A blank pattern and a placeholder, which Telegram counts as spaces."""
 
 
 class _Plan(BaseModel):
@@ -52,6 +60,24 @@ def _web_address(url: str) -> str:
         raise ValueError("must be an http(s) address such as https://example.org/offer")
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("must be an address without spaces and line breaks")
+    return url
+
+
+def _posted_address(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    name, _, last = host.rpartition(".")
+    if not (name and last) and ":" not in host:
+        raise ValueError(
+            f"Telegram refuses the host {host!r}: write a name with a dot or an IP address,"
+            " such as https://example.org/offer"
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"the port must be a number from 1 to {_HIGHEST_PORT}; correct it")
     return url
 
 
@@ -80,15 +106,43 @@ def _fits_message(text: str) -> str:
     return text
 
 
+def _visible(text: str) -> str:
+    for character in text:
+        unseen = unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        if not unseen and character not in _INVISIBLE_SIGNS:
+            return text
+    raise ValueError("shows nothing, and Telegram refuses it; add a character that people see")
+
+
+def _of_files(rule: Callable[[str], str]) -> AfterValidator:
+    """Keep `rule` in files only: what the log holds from before the rule must still be read."""
+
+    def keep(value: str, info: ValidationInfo) -> str:
+        return rule(value) if info.context is _FILE else value
+
+    return AfterValidator(keep)
+
+
+_FILE = object()
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Interval = Annotated[Duration, AfterValidator(_whole_seconds)]
 WebAddress = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+PostedAddress = Annotated[WebAddress, AfterValidator(_posted_address)]
+"""A web address that Telegram takes for a button."""
+
+Label = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, strip_whitespace=True),
+    _of_files(_visible),
+]
 Greeting = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TEXT_LIMIT, strip_whitespace=True),
     AfterValidator(_fits_message),
+    _of_files(_visible),
 ]
+Target = Annotated[WebAddress, _of_files(_posted_address)]
 
 
 class StarsOffer(_Plan):
@@ -114,7 +168,7 @@ class BotCta(_Plan):
     kind: Literal["bot"]
     label: Label
     greeting: Greeting
-    target: WebAddress | None = None
+    target: Target | None = None
     offer: StarsOffer | None = None
 
 
@@ -123,7 +177,7 @@ class LinkCta(_Plan):
 
     kind: Literal["link"]
     label: Label
-    target: WebAddress
+    target: Target
 
 
 Cta = Annotated[CallbackCta | BotCta | LinkCta, Field(discriminator="kind")]
@@ -134,7 +188,10 @@ class Variant(_Plan):
 
     id: VariantId
     text: Annotated[
-        str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_fits_message)
+        str,
+        StringConstraints(min_length=1, strip_whitespace=True),
+        AfterValidator(_fits_message),
+        _of_files(_visible),
     ]
     ctas: Annotated[tuple[Cta, ...], Field(max_length=8)] = ()
 
@@ -213,7 +270,7 @@ def read_plan(document: object) -> CampaignFile:
 
     Unknown fields are errors: in a file they are typing errors, not news from a newer version.
     """
-    return CampaignFile.model_validate(document, extra="forbid")
+    return CampaignFile.model_validate(document, extra="forbid", context=_FILE)
 
 
 Revision = PositiveInt

@@ -15,6 +15,7 @@ from stack.process import StartError
 from stack.supervisor import supervise
 
 _HOME = Path(".fingerpost").absolute()
+"""The sandbox's data; those of a real bot are in `live` below it, so that no number mixes."""
 
 
 def main() -> int:
@@ -27,16 +28,18 @@ def main() -> int:
         with _alone(_HOME):
             if arguments.command == "demo":
                 return asyncio.run(demo.run(_HOME / "demo"))
-            return asyncio.run(supervise(LocalStack(_options(arguments.every))))
+            return asyncio.run(supervise(LocalStack(options(arguments.every))))
     except StartError as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _options(every: str) -> Options:
+def options(every: str) -> Options:
+    """Return what the environment makes of `make run`."""
     environment = dict(os.environ)
+    live = "TELEGRAM_BOT_TOKEN" in environment
     return Options(
-        folder=_HOME,
+        folder=_HOME / "live" if live else _HOME,
         environment=environment,
         every=environment.get("FINGERPOST_EVERY", every),
         guides=scene.channels(environment, "GUIDES_CHAT_IDS_JSON", scene.GUIDES),

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sandbox.client import Sandbox
@@ -18,6 +19,7 @@ from stack.secrets import load_or_make
 SERVICES = ("scheduler", "sender", "clicks", "analytics")
 _READY_SECONDS = 60
 _FIRST_PORT = 8700
+Starter = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class LocalStack:
         """Where the tables are, with the password."""
         return self.postgres.dsn if self.postgres else self.options.environment["POSTGRES_DSN"]
 
+    @property
+    def starters(self) -> Mapping[Process, Starter]:
+        """Return every process, and how it is started; raises StartError, as `start` does."""
+        starters = {server.process: server.start for server in self._servers()}
+        if self.sandbox:
+            starters[self.sandbox] = partial(self._start_sandbox, self.sandbox)
+        for service in self.services.values():
+            starters[service] = partial(_start, service)
+        return starters
+
     async def start(self) -> None:
         """Start all and wait until all are ready; raises StartError, after stopping the rest."""
         try:
@@ -82,8 +94,7 @@ class LocalStack:
     async def stop(self) -> None:
         """Stop all: first what speaks, last what keeps."""
         await asyncio.gather(*(service.stop() for service in self.services.values()))
-        servers = [self.nats, self.postgres]
-        processes = [server.process for server in servers if server]
+        processes = [server.process for server in self._servers()]
         if self.sandbox:
             processes.append(self.sandbox)
         await asyncio.gather(*(process.stop() for process in processes))
@@ -103,11 +114,13 @@ class LocalStack:
         return path
 
     async def _start_foundations(self) -> None:
-        for server in (self.nats, self.postgres):
-            if server:
-                await server.start()
+        for server in self._servers():
+            await server.start()
         if self.sandbox:
             await self._start_sandbox(self.sandbox)
+
+    def _servers(self) -> list[NatsServer | PostgresServer]:
+        return [server for server in (self.nats, self.postgres) if server]
 
     async def _start_sandbox(self, sandbox: Process) -> None:
         sandbox.start()
@@ -175,3 +188,7 @@ class LocalStack:
 
     def _bot_token(self) -> str:
         return f"{scene.BOT_ID}:{self._secrets['sandbox_token_part']}"
+
+
+async def _start(service: Process) -> None:
+    service.start()

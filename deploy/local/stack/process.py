@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-_STOP_SECONDS = 30
+_STOP_SECONDS = 90
+"""Longer than the sender may need to finish a send that Telegram does not answer."""
 _POLL_SECONDS = 0.05
 
 
@@ -82,10 +83,10 @@ class Process:
     def _end_leftover(self) -> None:
         try:
             pid, born = self._note.read_text().split()
-            leftover = psutil.Process(int(pid))
-        except (FileNotFoundError, psutil.NoSuchProcess):
-            return
-        if leftover.create_time() == float(born) and leftover.status() != psutil.STATUS_ZOMBIE:
+            leftover, birth = psutil.Process(int(pid)), float(born)
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return  # ValueError: a launcher was killed, or the disk full, as it wrote the note
+        if leftover.create_time() == birth and leftover.status() != psutil.STATUS_ZOMBIE:
             leftover.send_signal(self._stop_signal)
             try:
                 leftover.wait(_STOP_SECONDS)
@@ -94,7 +95,7 @@ class Process:
                 leftover.wait(_STOP_SECONDS)
 
     async def stop(self) -> None:
-        """Ask the process to end; kill it where it does not within 30 s."""
+        """Ask the process to end; kill it where it does not within 90 s."""
         if not self.running:
             return
         self.send(self._stop_signal)

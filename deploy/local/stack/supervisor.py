@@ -1,15 +1,19 @@
 """`make run`: start all, say where it is, start again what died, stop all on Ctrl-C."""
 
 import asyncio
+import re
 import signal
 import sys
 from time import monotonic
 
-from stack.local import LocalStack
+from stack.local import LocalStack, Starter
+from stack.process import Process, StartError
 
 _LOOK_SECONDS = 0.5
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_LOGIN = re.compile(r"(^|//)([^/:]*:)?[^/]*@")
+_PASSWORD = re.compile(r"([?&]\w*password=)[^&]*")
 
 
 async def supervise(stack: LocalStack) -> int:
@@ -28,29 +32,38 @@ async def supervise(stack: LocalStack) -> int:
         return 130
     starting.result()
     _welcome(stack, monotonic() - begun)
-    keeping = asyncio.create_task(_keep_running(stack))
-    await stopped
-    keeping.cancel()
+    keepers = [
+        asyncio.create_task(_keep_running(process, start))
+        for process, start in stack.starters.items()
+    ]
+    await asyncio.wait({stopped, *keepers}, return_when=asyncio.FIRST_COMPLETED)
+    for keeper in keepers:
+        keeper.cancel()
+    ended = await asyncio.gather(*keepers, return_exceptions=True)
     say("stopping ...")
     await stack.stop()
+    for failure in ended:
+        if isinstance(failure, Exception):
+            raise failure
     say("stopped; the log and the tables are kept")
     return 0
 
 
-async def _keep_running(stack: LocalStack) -> None:
-    """Start a service again that died, as an orchestrator would, more and more patiently."""
-    pauses = dict.fromkeys(stack.services, _FIRST_PAUSE)
+async def _keep_running(process: Process, start: Starter) -> None:
+    """Start a process again that died, as an orchestrator would, more and more patiently."""
+    pause = _FIRST_PAUSE
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        for name, service in stack.services.items():
-            if service.running:
-                continue
-            say(
-                f"{name} ended with status {service.exit_status}; see {name}.log; starting it again"
-            )
-            await asyncio.sleep(pauses[name])
-            pauses[name] = min(pauses[name] * 2, _LONGEST_PAUSE)
-            service.start()
+        if process.running:
+            continue
+        name = process.name
+        say(f"{name} ended with status {process.exit_status}; see {name}.log; starting it again")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            await start()
+        except StartError as error:
+            say(str(error))
 
 
 def _welcome(stack: LocalStack, seconds: float) -> None:
@@ -59,8 +72,8 @@ def _welcome(stack: LocalStack, seconds: float) -> None:
         "channels (tap the buttons)": stack.urls["sandbox"],
         "dashboard": stack.urls["analytics"],
         "clicks": stack.urls["clicks"],
-        "NATS": stack.nats_url,
-        "tables": stack.postgres_dsn,
+        "NATS": masked(stack.nats_url),
+        "tables": masked(stack.postgres_dsn),
     }
     if stack.options.live:
         del where["channels (tap the buttons)"]
@@ -68,6 +81,11 @@ def _welcome(stack: LocalStack, seconds: float) -> None:
     for name, address in where.items():
         say(f"  {name:<28}{address}")
     say(f"also in {path}; logs beside it; Ctrl-C stops everything")
+
+
+def masked(addresses: str) -> str:
+    """Return the addresses of servers without passwords, and without NATS tokens."""
+    return _PASSWORD.sub(r"\1***", _LOGIN.sub(r"\1\2***@", addresses))
 
 
 def say(line: str) -> None:

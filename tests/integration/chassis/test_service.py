@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.streams import EVENTS
 from harness.servers import connected, embedded_nats
+from harness.waiting import until
 from stack.nats_server import NatsServer
 from stack.ports import free_port
 from stack.process import Process
@@ -24,11 +25,13 @@ SCRIPT = """
 import asyncio, sys
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from chassis.logs import logger
 from chassis.service import Service
 from chassis.settings import ServiceSettings, load
 from contracts.streams import SENDER_GUIDE
 
 async def slow(_):
+    logger("probe").info("slow request accepted")
     await asyncio.sleep(1)
     return PlainTextResponse("finished")
 
@@ -45,6 +48,9 @@ service = Service(
 service.add(part)
 sys.exit(service.run())
 """
+
+
+CONSUMER_GONE = ("consumer sender-guide", "the consumer was gone; it was created anew")
 
 
 class Probe:
@@ -83,6 +89,19 @@ class Probe:
                     return
                 await asyncio.sleep(0.05)
 
+    async def logged(self) -> list[object]:
+        """Return the events that were logged until now."""
+        return [line["event"] for line in self._whole_lines()]
+
+    async def problems(self) -> list[tuple[object, object]]:
+        """Return what readiness found wrong until now: the check, and its problem."""
+        found = [line for line in self._whole_lines() if line["event"] == "not ready"]
+        return [(line["check"], line["problem"]) for line in found]
+
+    def _whole_lines(self) -> list[dict[str, object]]:
+        lines = [line for line in self.process.tail(200).splitlines() if line.endswith("}")]
+        return [json.loads(line) for line in lines]
+
     def log_lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.process.tail(200).splitlines()]
 
@@ -115,7 +134,7 @@ async def test_a_service_answers_and_ends_when_asked(nats_url: str, tmp_path: Pa
         health, metrics = await probe.get("/healthz"), await probe.get("/metrics")
         ready = await probe.get("/readyz")
         running = asyncio.create_task(probe.get("/slow"))
-        await asyncio.sleep(0.3)
+        await until(probe.logged, lambda events: "slow request accepted" in events)
         asked = time.monotonic()
         probe.process.send(signal.SIGTERM)
         finished = await running
@@ -173,7 +192,7 @@ async def test_a_frozen_nats_makes_a_service_unready_although_it_is_connected(
             await probe.is_ready()
 
 
-async def test_a_service_is_unready_without_its_consumer_and_without_the_log(
+async def test_a_service_brings_its_consumer_back_and_is_unready_without_the_log(
     nats_url: str, tmp_path: Path
 ) -> None:
     async with probing(tmp_path, nats_url) as probe, connected(nats_url) as client:
@@ -181,7 +200,9 @@ async def test_a_service_is_unready_without_its_consumer_and_without_the_log(
         written = (await client.jetstream().stream_info(EVENTS.name)).state.messages
 
         await client.jetstream().delete_consumer(EVENTS.name, "sender-guide")
-        await probe.is_not_ready("consumer sender-guide", "consumer not found")
+        await until(probe.problems, lambda said: CONSUMER_GONE in said)
+        await probe.is_ready()
+        await client.jetstream().consumer_info(EVENTS.name, "sender-guide")
 
         await client.jetstream().delete_stream(EVENTS.name)
         await probe.is_not_ready("nats", "no response from stream")

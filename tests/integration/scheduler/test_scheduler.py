@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 import yaml
 
 from chassis.clock import Clock, utc_now
@@ -19,31 +20,47 @@ from chassis.service import Connection
 from contracts.campaign import Campaign
 from contracts.events import CampaignDefined, CampaignRetired, Due, GuideDue, SlotMissed
 from contracts.streams import EVENTS
+from harness import waiting
 from harness.logs import Log, open_log
 from harness.plans import CHANNELS, campaign, grid
 from harness.servers import connected, embedded_nats
-from scheduler.ticker import Ticker
+from scheduler.ticker import PlanPendingError, Ticker
 from stack.ports import free_port
 from stack.process import Process
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+LONELY = {"nats": "NATS is not connected", "plan": "the log is not folded yet"}
 
 
 @asynccontextmanager
 async def ticking(
     log: Log, plan: Sequence[Campaign], clock: Clock = utc_now
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Ticker]:
     """Run one replica within this process, by a clock of its own."""
     publisher = Publisher(log.js, source="scheduler", clock=clock)
     connection = Connection(log.js, publisher, log.reader)
-    task = asyncio.create_task(Ticker(plan, clock).run(connection))
+    ticker = Ticker(plan, clock)
+    task = asyncio.create_task(ticker.run(connection))
     try:
-        yield
+        yield ticker
         assert not task.done(), task.exception()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def applied(ticker: Ticker) -> None:
+    """Wait until the replica's plan is in the log."""
+
+    async def problem() -> str:
+        try:
+            await ticker.plan_applied()
+        except PlanPendingError as error:
+            return str(error)
+        return ""
+
+    await waiting.until(problem, lambda said: not said)
 
 
 class Replica:
@@ -73,6 +90,20 @@ class Replica:
 
     async def __aexit__(self, *_: object) -> None:
         await self.process.kill()
+
+    async def problems(self) -> dict[str, str]:
+        """Return what readiness says is wrong."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{self.url}/readyz")
+        checks = answer.json()["checks"]
+        problems = {name: said for name, said in checks.items() if said != "ok"}
+        assert answer.status_code == (503 if problems else 200)
+        return problems
+
+    async def events(self) -> list[str]:
+        """Return what it logged."""
+        lines = self.process.tail(50).splitlines()
+        return [json.loads(line)["event"] for line in lines if line.endswith("}")]
 
 
 def written(plan: Campaign) -> str:
@@ -224,10 +255,8 @@ async def test_a_killed_nats_server_delays_slots_and_loses_none(tmp_path: Path) 
 
 async def told_after_an_outage(log: Log, plan: Campaign, outage: timedelta) -> list[str]:
     """Define `plan` at the present, be away for `outage`, and return what is said then."""
-    async with ticking(log, [plan]):
-        async with asyncio.timeout(5):
-            while not await log.events(CampaignDefined):
-                await asyncio.sleep(0.02)
+    async with ticking(log, [plan]) as ticker:
+        await applied(ticker)
     defined = (await log.envelopes())[0].time
     later = grid(plan.schedule.every, defined, defined + outage)[-1] + timedelta(minutes=20)
     async with ticking(log, [plan], lambda: later):
@@ -263,8 +292,8 @@ async def test_a_changed_file_becomes_a_new_revision_and_a_removed_campaign_reti
         [campaign("a", every=HOUR, title="New")],
     ]
     for plan in plans:
-        async with ticking(log, plan):
-            await asyncio.sleep(0.5)
+        async with ticking(log, plan) as ticker:
+            await applied(ticker)
 
     defined = [(event.campaign, event.revision) for event in await log.events(CampaignDefined)]
     assert defined == [("a", 1), ("b", 1), ("a", 2)]
@@ -294,22 +323,47 @@ async def test_an_unreachable_nats_is_seen_in_the_log_and_in_readiness(tmp_path:
 
     async with Replica(tmp_path, "lonely", nobody, plan) as replica:
         await replica.process.answers(f"{replica.url}/healthz", 20)
-        await asyncio.sleep(1.5)
-        async with httpx.AsyncClient() as client:
-            ready = await client.get(f"{replica.url}/readyz")
-        lines = [json.loads(line) for line in replica.process.tail(50).splitlines()]
+        await waiting.until(replica.problems, lambda said: said == LONELY)
+        await waiting.until(replica.events, lambda said: "NATS error" in said)
 
-    assert ready.status_code == 503
-    assert ready.json()["checks"] == {"nats": "NATS is not connected"}
-    assert [line for line in lines if line["event"] == "NATS error"]
+
+@pytest.mark.parametrize("headers", [None, {"Nats-Msg-Id": "campaign.defined.guides.1"}])
+async def test_an_unreadable_event_about_a_campaign_does_not_hold_up_its_plan(
+    headers: dict[str, str] | None, log: Log
+) -> None:
+    plan = campaign(every=SECOND)
+    await log.js.publish("campaign.defined.guides", b"from the future", headers=headers)
+
+    async with ticking(log, [plan]) as ticker:
+        await applied(ticker)
+        await until(log, lambda said: len(said) >= 2 * len(CHANNELS))
+
+    [defined] = await log.events(CampaignDefined)
+    assert defined.definition == plan
+
+
+async def test_an_unreadable_event_after_the_definition_does_not_hold_up_a_new_one(
+    log: Log,
+) -> None:
+    async with ticking(log, [campaign(every=HOUR)]) as ticker:
+        await applied(ticker)
+    await log.js.publish("campaign.paused.guides", b"from the future")
+    async with ticking(log, [campaign(every=HOUR, title="New")]) as ticker:
+        await applied(ticker)
+
+    defined = await log.events(CampaignDefined)
+    assert [(event.revision, event.definition.title) for event in defined] == [
+        (1, "guides"),
+        (2, "New"),
+    ]
 
 
 async def test_a_slot_that_is_a_little_late_is_on_time_and_keeps_its_moment(log: Log) -> None:
     late = timedelta(seconds=5)
     plan = campaign(every=HOUR, channels=CHANNELS[:1])
     moment: datetime = grid(HOUR, utc_now(), utc_now() + HOUR)[0] + late
-    async with ticking(log, [plan]):
-        await asyncio.sleep(0.5)
+    async with ticking(log, [plan]) as ticker:
+        await applied(ticker)
     async with ticking(log, [plan], lambda: moment):
         await until(log, lambda said: len(said) == 1)
 

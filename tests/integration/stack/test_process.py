@@ -42,6 +42,17 @@ async def test_another_program_with_the_same_process_id_is_left_alone(tmp_path: 
     await stranger.kill()
 
 
+@pytest.mark.parametrize("note", [b"", b"17", b"pid born", b"1 2 3", b"\xff\x00 1", b"-1 1.5"])
+async def test_a_broken_note_of_a_process_is_no_leftover(note: bytes, tmp_path: Path) -> None:
+    (tmp_path / "ours.pid").write_bytes(note)
+
+    ours = Process("ours", SLEEP, log=tmp_path / "ours.log")
+    ours.start()
+
+    assert ours.running
+    await ours.kill()
+
+
 async def test_a_process_that_ends_instead_of_answering_shows_its_last_words(
     tmp_path: Path,
 ) -> None:

@@ -41,7 +41,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     settings = load(Settings)
 
     assert settings.http_port == 9000
-    assert settings.nats_url == "nats://nats:4222"
+    assert settings.nats_url.get_secret_value() == "nats://nats:4222"
     assert settings.lanes == 1
 
 
@@ -103,9 +103,10 @@ def test_settings_can_be_logged_without_showing_a_secret(monkeypatch: pytest.Mon
 
     settings = load(Settings)
 
-    assert SECRET in settings.nats_url
+    assert SECRET in settings.nats_url.get_secret_value()
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
+    assert SECRET not in settings.model_dump_json()
 
 
 def test_cta_keys_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from contracts.campaign import Campaign, CampaignFile, Variant, read_plan
+from contracts.campaign import (
+    Campaign,
+    CampaignFile,
+    PostedAddress,
+    Variant,
+    WebAddress,
+    read_plan,
+)
 from contracts.examples import GUIDES
 
 LINK = {"kind": "link", "label": "Read", "target": "https://example.org/guide"}
 CALLBACK = {"kind": "callback", "label": "Remind me", "answer": "We will."}
 BOT = {"kind": "bot", "label": "Upgrade", "greeting": "Welcome!"}
 OFFER = {"title": "Premium", "description": "30 days", "stars": 250}
+ZERO_WIDTH = "\u200b\u2060\ufeff"
 EMOJI = "📈"  # two UTF-16 units, one character
 
 
@@ -143,6 +151,23 @@ BAD_BUTTONS: dict[str, tuple[dict[str, Any], str]] = {
     "target with a space": ({**LINK, "target": "https://example.org/a b"}, "without spaces"),
     "broken address": ({**LINK, "target": "https://[::1"}, "Invalid IPv6"),
     "target over 2048": ({**LINK, "target": "https://a.org/" + "a" * 2048}, "at most 2048"),
+    "target without a dot": (
+        {**LINK, "target": "http://localhost/x"},
+        "a name with a dot or an IP",
+    ),
+    "target of dots": ({**LINK, "target": "http://localhost./x"}, "a name with a dot or an IP"),
+    "target's port too high": (
+        {**LINK, "target": "https://example.org:99999/"},
+        "a number from 1 to 65535",
+    ),
+    "target's port no number": (
+        {**LINK, "target": "https://example.org:https/"},
+        "a number from 1 to 65535",
+    ),
+    "target's port zero": ({**LINK, "target": "https://example.org:0/"}, "a number from 1 to"),
+    "bot target without a dot": ({**BOT, "target": "http://localhost/x"}, "a name with a dot"),
+    "label of nothing": ({**LINK, "label": ZERO_WIDTH}, "add a character that people see"),
+    "greeting of nothing": ({**BOT, "greeting": ZERO_WIDTH}, "add a character that people see"),
     "empty label": ({**LINK, "label": ""}, "at least 1 character"),
     "blank label": ({**LINK, "label": "   "}, "at least 1 character"),
     "label over 64": ({**LINK, "label": "a" * 65}, "at most 64"),
@@ -173,6 +198,9 @@ def test_a_button_that_telegram_or_a_person_could_not_use_is_refused(
     [
         {**LINK, "label": "a" * 64},
         {**LINK, "target": "http://user@example.org:8080/ä?b=c#d"},
+        {**LINK, "target": "http://127.0.0.1:8703/r"},
+        {**LINK, "target": "http://[::1]:8703/r"},
+        {**LINK, "label": "👨\u200d👩\u200d👧"},
         {**CALLBACK, "answer": "a" * 200},
         {**BOT, "greeting": EMOJI * 2048, "offer": {**OFFER, "stars": 10_000}},
     ],
@@ -207,6 +235,27 @@ def test_a_text_of_4097_units_does_not(text: str) -> None:
 def test_a_text_that_nobody_sees_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="at least 1 character"):
         Variant(id="a", text=text)
+
+
+@pytest.mark.parametrize("text", [ZERO_WIDTH, "\u2800", "\u3000\ufffc\n\u200b", "\u0007"])
+def test_a_text_of_invisible_characters_is_refused_in_a_file(text: str) -> None:
+    with pytest.raises(ValidationError, match="shows nothing, and Telegram refuses it; add"):
+        read(campaign(variants=[variant(text=text)]))
+
+
+def test_what_the_log_holds_from_before_a_rule_of_the_file_is_still_read() -> None:
+    link = {**LINK, "target": "http://localhost:99999/", "label": ZERO_WIDTH}
+    old = campaign(variants=[variant(text=ZERO_WIDTH, ctas=[link])])
+
+    assert Campaign.model_validate(old).variants[0].text == ZERO_WIDTH
+
+
+def test_a_server_of_ones_own_may_have_a_name_without_a_dot_but_no_button_leads_there() -> None:
+    own = "http://telegram-bot-api:8081"
+
+    assert TypeAdapter(WebAddress).validate_python(own) == own
+    with pytest.raises(ValidationError, match="a name with a dot or an IP address"):
+        TypeAdapter(PostedAddress).validate_python(own)
 
 
 def test_every_error_of_a_file_is_told_at_once() -> None:

@@ -220,6 +220,22 @@ def test_the_same_channel_twice_in_the_environment_is_told(tmp_path: Path) -> No
         load_plan(path, {"guide": ("-1", "-1")})
 
 
+def test_a_campaign_too_large_for_the_log_is_told_with_its_remedy(tmp_path: Path) -> None:
+    variants = [f"      - id: v{number}\n        text: {'ä' * 4000}\n" for number in range(70)]
+    fitting, large = ("".join(variants[:count]) for count in (60, 70))
+    begin = GOOD[: GOOD.index("      - id: one")]
+    path = tmp_path / "plan.yaml"
+    path.write_text(begin + fitting, encoding="utf-8")
+
+    assert len(load_plan(path, CHANNELS)[0].variants) == 60
+    assert problems(tmp_path, begin + large) == [
+        (
+            "plan.yaml: campaign 'guides' is 549 KiB of JSON, the log takes 512;"
+            " share its variants or channels out to several campaigns"
+        )
+    ]
+
+
 def test_the_interval_can_be_overridden(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(GOOD)

@@ -18,7 +18,9 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     }
     plan = load_plan(settings.campaigns, channels, every=settings.every)
     service = Service("scheduler", settings, clock=clock)
-    service.add(Ticker(plan, clock).run)
+    ticker = Ticker(plan, clock)
+    service.health.add("plan", ticker.plan_applied)
+    service.add(ticker.run)
     return service
 
 

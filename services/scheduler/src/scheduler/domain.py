@@ -28,7 +28,7 @@ HORIZON_SLOTS = 1_000
 """How far back slots are settled: a longer outage is not told slot by slot."""
 
 ON_TIME = timedelta(seconds=10)
-"""A slot that is emitted within this time was not missed, whatever the catch-up policy."""
+"""The latest slot is on time within this time, whatever the catch-up policy."""
 
 EXPIRY_FLOOR = timedelta(minutes=5)
 """The sender has at least this long, also where the catch-up window is shorter."""

@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 from contracts.campaign import Campaign, IntervalSchedule, Kind, read_plan
 from contracts.ids import Channel
 
+_DEFINITION_LIMIT = 512 * 1024
+"""Bytes of JSON; half of what NATS takes as one message (`max_payload`, 1 MB by default)."""
+
 _VARIABLES: Mapping[Kind, str] = {"guide": "GUIDES_CHAT_IDS_JSON", "promo": "PROMOS_CHAT_IDS_JSON"}
 _REMEDIES = {
     "extra_forbidden": "unknown field; remove it or correct its name",
@@ -49,7 +52,10 @@ def load_plan(
     if every:
         schedule = IntervalSchedule(every=every)
         campaigns = tuple(c.model_copy(update={"schedule": schedule}) for c in campaigns)
-    return tuple(_with_channels(path, campaign, channels) for campaign in campaigns)
+    plan = tuple(_with_channels(path, campaign, channels) for campaign in campaigns)
+    if too_large := [problem for campaign in plan for problem in _oversize(path, campaign)]:
+        raise PlanError(too_large)
+    return plan
 
 
 def _values(path: Path) -> object:
@@ -144,3 +150,12 @@ def _with_channels(
             variable = _VARIABLES[campaign.kind]
             raise PlanError([f"{variable}: channel {channel!r} stands twice; keep one"])
     return campaign.model_copy(update={"channels": found})
+
+
+def _oversize(path: Path, campaign: Campaign) -> Iterable[str]:
+    size = len(campaign.model_dump_json().encode())
+    if size > _DEFINITION_LIMIT:
+        yield (
+            f"{path}: campaign {campaign.id!r} is {size // 1024} KiB of JSON, the log takes"
+            f" {_DEFINITION_LIMIT // 1024}; share its variants or channels out to several campaigns"
+        )

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from chassis.settings import CtaKeysMixin, ServiceSettings
-from contracts.campaign import WebAddress
+from contracts.campaign import PostedAddress, WebAddress
 from contracts.durations import Duration
 
 
@@ -20,7 +20,7 @@ class Settings(ServiceSettings, CtaKeysMixin):
     telegram_api: WebAddress = Field(
         "https://api.telegram.org", description="Bot API server, e.g. one that you run yourself"
     )
-    public_url: WebAddress | None = Field(
+    public_url: PostedAddress | None = Field(
         None, description="public address of clicks, for link buttons; without: through the bot"
     )
     send_timeout: Duration = Field(
