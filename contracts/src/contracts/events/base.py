@@ -1,6 +1,7 @@
 """What every event has: a type, a subject, an id that a retry repeats, and what it follows."""
 
 import re
+from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -24,9 +25,9 @@ class Event(BaseModel):
         return match[1]
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """The rest of the subject: identifies the fact among those of its type."""
-        raise NotImplementedError
 
     @property
     def subject(self) -> str:
