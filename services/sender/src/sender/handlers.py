@@ -174,6 +174,8 @@ async def deliver(due: Due, desk: Desk) -> None:
 
 
 async def _attempt(due: Due, attempt: int, desk: Desk) -> None:
+    # Before the claim: what fails from here on, and is not an answer, leaves a doubt behind.
+    content = desk.buttons.content(due.variant, due.delivery)
     claim = MessageClaimed(
         **names(due),
         attempt=attempt,
@@ -186,7 +188,6 @@ async def _attempt(due: Due, attempt: int, desk: Desk) -> None:
     if not await desk.ledger.claim(claim):
         return
     counting = asyncio.create_task(desk.telegram.audience(due.channel))
-    content = desk.buttons.content(due.variant, due.delivery)
     outcome = await desk.telegram.post(due.channel, content)
     await _record(due, attempt, outcome, counting, desk)
 

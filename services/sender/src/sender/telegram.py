@@ -28,6 +28,7 @@ from aiogram.exceptions import (
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Message, User
 
 from chassis.clock import Clock
+from contracts.events.message import FailureClass
 from sender.domain.content import Content
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 
@@ -175,7 +176,7 @@ def _undecodable(data: Any, asked: int | str, now: datetime) -> Outcome:
     return Unknown("the answer says that it was posted, but not as which message")
 
 
-def _content_or_target(error: TelegramBadRequest) -> Any:
+def _content_or_target(error: TelegramBadRequest) -> FailureClass:
     text = error.message.lower()
     return "target" if any(part in text for part in _TARGET_TEXTS) else "content"
 
