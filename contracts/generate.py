@@ -5,6 +5,7 @@ to write a schema that could not read an old log: such a change is a new version
 """
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import jsoncompat
 import yaml
 
+from contracts import calendar
 from contracts.campaign import CampaignFile
 from contracts.envelope import CONTENT_TYPE, Envelope, schema_uri
 from contracts.events import EVENTS, Event
@@ -32,6 +34,128 @@ SOURCES = {
     "conversion": "clicks",
     "user": "analytics",
 }
+
+
+CAMPAIGN_FIELDS = ROOT.parent / "deploy" / "campaigns" / "README.md"
+MODELS = {
+    "The file": "CampaignFile",
+    "A campaign": "Campaign",
+    "An interval": "IntervalSchedule",
+    "A cron schedule": "CronSchedule",
+    "catch_up": "CatchUp",
+    "A variant": "Variant",
+    "A button that answers": "CallbackCta",
+    "A button that opens the bot": "BotCta",
+    "offer": "StarsOffer",
+    "A button that leads to a page": "LinkCta",
+}
+"""The headings in the owners' reference, and the models whose fields stand below them."""
+
+# Rules on texts count what is left without the spaces around it, and a schema cannot.
+_TEXT = {"type": "string", "pattern": r"\S"}
+_LABEL = {"type": "string", "pattern": r"^\s*\S([\s\S]{0,62}\S)?\s*$"}
+_ADDRESS = {
+    "type": "string",
+    "maxLength": 2048,
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$",
+}
+_DURATION = {
+    "anyOf": [
+        {
+            "type": "string",
+            "pattern": r"^(?=.*[dhms])([0-9 ]+d)?([0-9 ]+h)?([0-9 ]+m)?([0-9 ]+s)? *$|^-?P.+$",
+            "examples": ["4h", "1h30m", "2d"],
+        },
+        {"const": 0},
+    ]
+}
+_ZONE = {"pattern": "^[A-Za-z0-9_+/-]+$", "examples": ["UTC", "Europe/Berlin"]}
+_MACROS = "|".join(
+    "".join(f"[{sign.upper()}{sign}]" for sign in name.removeprefix("@"))
+    for name in calendar.MACROS
+)
+_CHANNEL = {
+    "anyOf": [
+        {"type": "integer", "minimum": -(2**63) + 1, "maximum": 2**63 - 1},
+        {"type": "string", "pattern": r"^(-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31})$"},
+    ]
+}
+
+
+def _one_or_list(item: dict[str, Any], **rules: bool) -> dict[str, Any]:
+    return {"anyOf": [item, {"type": "array", "items": item, **rules}]}
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [value, {"type": "null"}]}
+
+
+def _text(pattern: str, *examples: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^(?:{pattern})$", "examples": list(examples)}
+
+
+_MOMENT = _text(calendar.MOMENT, "2026-12-01", "2026-12-01T09:00", "2026-12-01T09:00+01:00")
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "BotCta.greeting": _TEXT,
+    "BotCta.label": _LABEL,
+    "BotCta.target": _or_null(_ADDRESS),
+    "CallbackCta.label": _LABEL,
+    "Campaign.blackouts": _one_or_list(
+        _text(calendar.BLACKOUT, "2026-12-24", "2026-12-24..2026-12-26")
+    ),
+    "Campaign.channel_offset": _DURATION,
+    "Campaign.channels": _one_or_list(_CHANNEL, uniqueItems=True),
+    "Campaign.end": _or_null(_MOMENT),
+    "Campaign.jitter": _DURATION,
+    "Campaign.quiet_hours": _one_or_list(_text(calendar.QUIET_HOURS, "22:00-07:00")),
+    "Campaign.start": _or_null(_MOMENT),
+    "Campaign.zone": {"type": "string", **_ZONE},
+    "CatchUp.window": _or_null(_DURATION),
+    "CronSchedule.cron": _text(
+        rf"\s*(@({_MACROS})|\S+(\s+\S+){{4}})\s*", "0 9 * * mon-fri", "@daily"
+    ),
+    "CronSchedule.zone": _or_null({"type": "string", **_ZONE}),
+    "IntervalSchedule.every": _DURATION,
+    "IntervalSchedule.phase": _DURATION,
+    "LinkCta.label": _LABEL,
+    "LinkCta.target": _ADDRESS,
+    "Variant.text": _TEXT,
+}
+"""How people write what the models hold in another form."""
+
+_NOT_WEIGHTED = {"properties": {"rotation": {"not": {"const": "weighted"}}}}
+RULES: dict[str, list[dict[str, Any]]] = {
+    "Campaign": [
+        {"not": {"required": ["schedule", "schedules"]}},
+        {"properties": {"schedules": {"minItems": 1}}},
+        {
+            "if": {"properties": {"kind": {"const": "promo"}}, "required": ["kind"]},
+            "then": {
+                "properties": {
+                    "variants": {
+                        "items": {"required": ["ctas"], "properties": {"ctas": {"minItems": 1}}}
+                    }
+                }
+            },
+        },
+        {
+            "if": _NOT_WEIGHTED,
+            "then": {
+                "properties": {"variants": {"items": {"properties": {"weight": {"const": 1}}}}}
+            },
+        },
+    ],
+    "CatchUp": [
+        {
+            "if": {"required": ["max"]},
+            "then": {"properties": {"policy": {"const": "all"}}, "required": ["policy"]},
+        }
+    ],
+}
+"""What a campaign's fields say about each other."""
+
+_DEFAULTS: dict[str | int, str] = {"PT4H": "4h", "PT0S": "0s"}
 
 
 class IncompatibleSchemaError(Exception):
@@ -60,6 +184,50 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "$id": schema_uri(event.type),
         **closed(event.model_json_schema(mode="validation")),
     }
+
+
+def campaigns_schema() -> dict[str, Any]:
+    """Return the JSON Schema by which editors check the campaign file.
+
+    It takes whatever `read_plan` takes; `read_plan` knows more rules than a schema can say.
+    """
+    schema = closed(CampaignFile.model_json_schema())
+    parts = {"CampaignFile": schema, **schema["$defs"]}
+    described = field_descriptions(CAMPAIGN_FIELDS.read_text(encoding="utf-8"))
+    for name, part in parts.items():
+        for field, value in part["properties"].items():
+            part["properties"][field] = _for_editors(f"{name}.{field}", value, described)
+        if name in RULES:
+            part["allOf"] = RULES[name]
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": schema_uri("fingerpost.campaigns"),
+    }
+    title = {"title": "Fingerpost: the campaign file"}
+    return {**head, **schema, **title}
+
+
+def field_descriptions(reference: str) -> dict[str, str]:
+    """Return what the tables of the owners' reference say about each `Model.field`."""
+    found, model = {}, ""
+    for line in reference.splitlines():
+        if line.startswith("#"):
+            model = MODELS.get(line.lstrip("# "), "")
+        elif row := re.fullmatch(r"\| `(\w+)` \|.*?\| (.+) \|", line):
+            found[f"{model}.{row[1]}"] = row[2]
+    return found
+
+
+def _for_editors(name: str, value: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
+    default = value.get("default")
+    shape = WRITTEN.get(name, value)
+    result = {"description": described[name], **shape}
+    for key in ("title", "default"):
+        result.pop(key, None)
+    # What is empty or made of fields is no default that an editor should write out.
+    if isinstance(default, str | int):
+        result["default"] = _DEFAULTS.get(default, default)
+    return result
 
 
 def refuse_incompatible(event_type: str, published: dict[str, Any], new: dict[str, Any]) -> None:
@@ -160,7 +328,7 @@ def files() -> dict[Path, str]:
     """Return every published file with its content."""
     result = {
         ROOT / "asyncapi.yaml": yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True),
-        ROOT / "schemas" / "campaigns.json": _pretty(closed(CampaignFile.model_json_schema())),
+        ROOT / "schemas" / "campaigns.json": _pretty(campaigns_schema()),
     }
     for event in EVENTS:
         name = f"{event.fact()}.v1.json"

@@ -12,7 +12,15 @@ import jsonschema
 import pytest
 
 from contracts.envelope import Envelope
-from contracts.events import EVENTS, Event, MessageFailed
+from contracts.events import (
+    EVENTS,
+    CampaignDefined,
+    Event,
+    GuideDue,
+    MessageFailed,
+    PromoDue,
+    SlotMissed,
+)
 from contracts.examples import example
 
 Schema = dict[str, Any]
@@ -40,6 +48,30 @@ def test_a_golden_example_reads_back_as_the_canonical_example(
     golden = root / "contracts" / "examples" / f"{event.fact()}.v1.json"
 
     assert Envelope.parse(golden.read_bytes()).data == example(event)
+
+
+@pytest.mark.parametrize(
+    "event", [CampaignDefined, GuideDue, PromoDue, SlotMissed], ids=lambda event: event.__name__
+)
+def test_an_event_from_before_its_new_fields_reads_as_it_did(
+    event: type[Event], root: Path
+) -> None:
+    first = root / "tests" / "contract" / "published" / f"{event.fact()}.v1.first.json"
+
+    read = Envelope.parse(first.read_bytes())
+
+    before = json.loads(first.read_text())["data"]
+    now = json.loads(read.document())["data"]
+    assert {name: _known(now[name], value) for name, value in before.items()} == before
+
+
+def _known(now: Any, before: Any) -> Any:
+    """Leave out of `now` what `before` could not say yet; it has its default."""
+    if isinstance(before, dict):
+        return {name: _known(now[name], value) for name, value in before.items()}
+    if isinstance(before, list):
+        return [_known(*pair) for pair in zip(now, before, strict=True)]
+    return now
 
 
 @every_event

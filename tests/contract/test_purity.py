@@ -10,7 +10,7 @@ PURE = {
     "__future__", "abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal",
     "enum", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re",
     "statistics", "string", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo",
-    "contracts", "pydantic",
+    "contracts", "cronsim", "pydantic",
 }  # fmt: skip
 ACTS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today"}

@@ -31,6 +31,7 @@ texts = st.text(min_size=1, max_size=20).map(lambda text: f"a{text}z")
 names = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
 addresses = st.from_regex(r"https?://[a-z]{1,9}\.org/[a-z0-9?=&%]{0,20}", fullmatch=True)
 intervals = st.integers(1, 10**6).map(lambda seconds: timedelta(seconds=seconds))
+delays = st.integers(0, 12 * 3600).map(lambda seconds: timedelta(seconds=seconds))
 channels = st.from_regex(r"-100[0-9]{1,15}", fullmatch=True)
 currencies = st.from_regex(r"[A-Z]{3}", fullmatch=True)
 amounts = st.decimals(
@@ -52,6 +53,14 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "source": names,
     "request_id": names,
     "cta": st.integers(0, 99),
+    "cron": st.sampled_from(("0 9 * * mon-fri", "@daily", "*/5 * L * *")),
+    "quiet_hours": st.sampled_from(((), ("22:00-07:00",), ("13:00-24:00", "12:30-13:00"))),
+    "blackouts": st.sampled_from(((), ("2026-12-24", "2026-12-31..2027-01-02"))),
+    "jitter": delays,
+    "channel_offset": delays,
+    "weight": st.integers(1, 100),
+    "max": st.integers(1, 1000),
+    "request": names,
     "stars": st.integers(1, 10_000),
 }
 WHOLE: dict[type[BaseModel], st.SearchStrategy[Any]] = {

@@ -1,7 +1,12 @@
 """The one place that reads the time. Everything else takes `now` as an argument, or a Clock."""
 
+import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, datetime
+
+# Every process knows the zones of the pinned `tzdata`, not those of its machine: replicas that
+# disagree about a zone would plan one slot at two instants, and post it twice.
+zoneinfo.reset_tzpath(to=())
 
 Clock = Callable[[], datetime]
 """Returns the present as an aware UTC datetime."""

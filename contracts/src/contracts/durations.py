@@ -8,19 +8,22 @@ from pydantic import BeforeValidator
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+_REMEDY = "write a duration such as 4h, 1h30m or 45s"
 
 
 def _parse(value: object) -> object:
+    if isinstance(value, bool):  # for Python true is 1, and would be one second
+        raise ValueError(_REMEDY)  # noqa: TRY004  pydantic explains ValueErrors
     if not isinstance(value, str) or value.startswith(("P", "-P")):
         return value
     match = _DURATION.fullmatch(value.replace(" ", ""))
     if not match or not any(match.groups()):
-        raise ValueError("write a duration such as 4h, 1h30m or 45s")
+        raise ValueError(_REMEDY)
     amounts = zip(_UNITS.values(), match.groups(), strict=True)
     try:
         return timedelta(**{unit: int(amount) for unit, amount in amounts if amount})
     except OverflowError as error:
-        raise ValueError("is too long") from error
+        raise ValueError("is too long; shorten it") from error
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse)]

@@ -15,10 +15,12 @@ from contracts.campaign import (
 )
 from contracts.events import (
     BotStarted,
+    CampaignBackfilled,
     CampaignDefined,
     CampaignPaused,
     CampaignResumed,
     CampaignRetired,
+    CampaignTriggered,
     ConversionRecorded,
     CtaClicked,
     Event,
@@ -88,10 +90,31 @@ _ATTEMPT = {**_MESSAGE, "attempt": 1}
 _DECISION = {"campaign": "guides", "revision": 1, "note": "summer break", "actor": "owner"}
 
 _FIELDS: dict[type[Event], dict[str, Any]] = {
-    CampaignDefined: {"campaign": "guides", "revision": 1, "definition": GUIDES},
+    CampaignDefined: {
+        "campaign": "guides",
+        "revision": 1,
+        "definition": GUIDES,
+        "effective_at": SLOT - timedelta(hours=1),
+        "first_ordinal": 17,
+        "actor": "campaigns.yaml on scheduler-0",
+    },
     CampaignPaused: {**_DECISION, "decided_at": SLOT, "until": SLOT + timedelta(days=14)},
     CampaignResumed: {**_DECISION, "decided_at": SLOT},
     CampaignRetired: {**_DECISION, "decided_at": SLOT},
+    CampaignTriggered: {
+        **_DECISION,
+        "decided_at": SLOT,
+        "request": "spring-sale",
+        "variant": "risk",
+        "channels": (CHANNEL,),
+    },
+    CampaignBackfilled: {
+        **_DECISION,
+        "decided_at": SLOT,
+        "request": "after-outage",
+        "since": SLOT - timedelta(days=1),
+        "until": SLOT - timedelta(hours=4),
+    },
     GuideDue: {
         **_DUE,
         "delivery": GUIDE_DELIVERY,

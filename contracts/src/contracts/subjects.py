@@ -22,6 +22,11 @@ def campaign_of(campaign: str) -> str:
     return f"campaign.*.{campaign}"
 
 
+def missed_of(delivery: DeliveryId) -> str:
+    """Return the subject under which the delivery's slot is said to be missed."""
+    return f"slot.missed.{delivery}"
+
+
 def messages_of(delivery: DeliveryId) -> tuple[str, ...]:
     """Return the wildcards that match the sender's ledger of one delivery."""
     return (f"message.*.{delivery}", f"message.*.{delivery}.*")

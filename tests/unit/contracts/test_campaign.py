@@ -1,7 +1,8 @@
 """Every rule that a campaign file must keep; what keeps them all can be posted."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import available_timezones
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -40,6 +41,10 @@ def with_cta(**cta: Any) -> dict[str, Any]:
     return campaign(variants=[variant(ctas=[cta])])
 
 
+def cron(expression: Any, **fields: Any) -> dict[str, Any]:
+    return campaign(schedule={"cron": expression}, **fields)
+
+
 def test_the_least_campaign_gets_the_defaults() -> None:
     [plain] = read().campaigns
 
@@ -51,15 +56,22 @@ def test_the_least_campaign_gets_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("every", "window"), [("1h", "30m"), ("4h", "2h"), ("1d", "2h"), ("10s", "5s")]
+    ("gap", "window"),
+    [
+        (timedelta(hours=1), timedelta(minutes=30)),
+        (timedelta(hours=4), timedelta(hours=2)),
+        (timedelta(days=1), timedelta(hours=2)),
+        (timedelta(seconds=10), timedelta(seconds=5)),
+    ],
 )
-def test_the_catch_up_window_is_half_the_interval_but_two_hours_at_most(
-    every: str, window: str
+def test_the_catch_up_window_is_half_the_gap_but_two_hours_at_most_unless_the_plan_says_so(
+    gap: timedelta, window: timedelta
 ) -> None:
-    [plain] = read(campaign(schedule={"every": every})).campaigns
-    [said] = read(campaign(catch_up={"window": window})).campaigns
+    [plain] = read().campaigns
+    [said] = read(campaign(catch_up={"window": "3h"})).campaigns
 
-    assert plain.catch_up_window == said.catch_up_window
+    assert plain.catch_up_window(gap) == window
+    assert said.catch_up_window(gap) == timedelta(hours=3)
 
 
 def test_an_uncertain_guide_is_held_and_an_uncertain_promo_dropped_unless_the_plan_says_so() -> (
@@ -107,7 +119,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "promo without a button": ({"campaigns": [campaign(kind="promo")]}, "needs at least one CTA"),
     "interval of zero": ({"campaigns": [campaign(schedule={"every": "0s"})]}, "at least 1s"),
     "interval of half seconds": (
-        {"campaigns": [campaign(schedule={"every": 1.5})]},
+        {"campaigns": [campaign(schedule={"every": "PT1.5S"})]},
         "whole number of seconds",
     ),
     "endless interval": (
@@ -126,6 +138,91 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"campaigns": [campaign(catch_up={"window": "-PT1M"})]},
         "must not be negative",
     ),
+    "interval without a unit": ({"campaigns": [campaign(schedule={"every": 4})]}, "has no unit"),
+    "interval of half a second": (
+        {"campaigns": [campaign(schedule={"every": "PT0.5S"})]},
+        "at least 1s",
+    ),
+    "interval of yes": ({"campaigns": [campaign(schedule={"every": True})]}, "write a duration"),
+    "phase of half seconds": (
+        {"campaigns": [campaign(schedule={"phase": "PT0.5S"})]},
+        "whole number of seconds; round",
+    ),
+    "unknown macro": ({"campaigns": [cron("@reboot")]}, "is no macro; write one of @hourly"),
+    "six-field cron": ({"campaigns": [cron("0 0 9 * * *")]}, "must have five fields"),
+    "cron of an hour that is none": ({"campaigns": [cron("0 24 * * *")]}, "no such hour"),
+    "cron of the 30th of February": ({"campaigns": [cron("0 0 30 2 *")]}, "no such day-of-month"),
+    "cron of no text": ({"campaigns": [cron(5)]}, "valid string"),
+    "unknown zone of a cron": (
+        {"campaigns": [campaign(schedule={"cron": "@daily", "zone": "Mars"})]},
+        "not an IANA",
+    ),
+    "zone in other letters": ({"campaigns": [campaign(zone="europe/paris")]}, "as Europe/Paris"),
+    "zone of the machine": ({"campaigns": [campaign(zone="localtime")]}, "on every machine"),
+    "schedule and schedules": (
+        {"campaigns": [campaign(schedule={}, schedules=[{}])]},
+        "remove one of the two",
+    ),
+    "schedules of nothing": ({"campaigns": [campaign(schedules=[])]}, "list at least one schedule"),
+    "21 schedules": ({"campaigns": [campaign(schedules=[{}] * 21)]}, "at most 20"),
+    "end before start": (
+        {"campaigns": [campaign(start="2026-12-02", end="2026-12-01")]},
+        "end lies before start",
+    ),
+    "impossible date": ({"campaigns": [campaign(start="2026-02-30")]}, "out of range for month"),
+    "date in words": ({"campaigns": [campaign(end="tomorrow")]}, "must be a date such as"),
+    "date as a number": ({"campaigns": [campaign(end=1790000000)]}, "write a date such as"),
+    "date before the calendar": (
+        {"campaigns": [campaign(start="0001-01-01", zone="Asia/Tokyo")]},
+        "outside the years 1 to 9999",
+    ),
+    "offset of two days": (
+        {"campaigns": [campaign(start="2026-01-01T00:00+48:00")]},
+        "must be a date such as",
+    ),
+    "no slots": ({"campaigns": [campaign(limit=0)]}, "greater than 0"),
+    "slots in quotes": ({"campaigns": [campaign(limit="3")]}, "a whole number, without quotes"),
+    "half a slot": ({"campaigns": [campaign(limit=1.0)]}, "a whole number, without quotes"),
+    "yes slots": ({"campaigns": [campaign(limit=True)]}, "a whole number, without quotes"),
+    "one for true": ({"campaigns": [campaign(run_now=1)]}, "must be true or false"),
+    "yes in quotes": ({"campaigns": [campaign(enabled="yes")]}, "must be true or false"),
+    "title of a number": ({"campaigns": [campaign(title=5)]}, "valid string"),
+    "version of yes": ({"version": True, "campaigns": [campaign()]}, "whole number"),
+    "quiet for no time": ({"campaigns": [campaign(quiet_hours="07:00-07:00")]}, "when it ends"),
+    "quiet until 24:30": ({"campaigns": [campaign(quiet_hours="22:00-24:30")]}, "22:00-07:00"),
+    "quiet all day": (
+        {"campaigns": [campaign(quiet_hours=["00:00-12:00", "11:30-18:00", "18:00-24:00"])]},
+        "leave no minute of the day",
+    ),
+    "quiet whenever cron fires": (
+        {"campaigns": [campaign(schedule={"cron": "0 23,4 * * *"}, quiet_hours="22:00-07:00")]},
+        "hold every slot of cron '0 23,4",
+    ),
+    "blackout backwards": (
+        {"campaigns": [campaign(blackouts="2026-12-26..2026-12-24")]},
+        "ends before it begins; exchange",
+    ),
+    "blackout without an end": ({"campaigns": [campaign(blackouts="2026-12-26..")]}, "be a date"),
+    "negative jitter": ({"campaigns": [campaign(jitter="-PT1M")]}, "must not be negative"),
+    "jitter of a day": ({"campaigns": [campaign(jitter="1d")]}, "at most 12h"),
+    "jitter as long as the interval": (
+        {"campaigns": [campaign(schedule={"every": "1h"}, jitter="1h")]},
+        "delay the last channel by up to 1:00:00",
+    ),
+    "channels as long as the gap of cron": (
+        {"campaigns": [cron("*/10 * * * *", channel_offset="5m", channels=[1, 2, 3])]},
+        "less than the interval of 0:10:00",
+    ),
+    "weights without weighted": (
+        {"campaigns": [campaign(variants=[variant(weight=2)])]},
+        "write rotation: weighted",
+    ),
+    "weight of nothing": ({"campaigns": [campaign(variants=[variant(weight=0)])]}, "equal to 1"),
+    "max without all": ({"campaigns": [campaign(catch_up={"max": 3})]}, "write policy: all"),
+    "max over 1000": (
+        {"campaigns": [campaign(catch_up={"policy": "all", "max": 1001})]},
+        "less than or equal to 1000",
+    ),
     "unknown policy": ({"campaigns": [campaign(catch_up={"policy": "some"})]}, "'latest'"),
 }
 
@@ -134,6 +231,92 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_a_plan_that_breaks_a_rule_is_refused(document: Any, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         read_plan(document)
+
+
+def test_a_contradiction_is_told_at_the_field_and_with_all_others() -> None:
+    bad = campaign(
+        start="2026-12-02",
+        end="2026-12-01",
+        schedules=[],
+        catch_up={"max": 3},
+        channels=[-1, -1],
+        variants=[variant(weight=2), variant()],
+    )
+
+    with pytest.raises(ValidationError) as caught:
+        read(campaign(id="good"), bad)
+
+    assert {error["loc"][2:] for error in caught.value.errors()} == {
+        ("schedules",),
+        ("end",),
+        ("catch_up", "max"),
+        ("channels", 1),
+        ("variants", 0, "weight"),
+        ("variants", 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "instant"),
+    [
+        ("2026-12-01", "UTC", datetime(2026, 12, 1, tzinfo=UTC)),
+        ("2026-12-01", "Europe/Berlin", datetime(2026, 11, 30, 23, tzinfo=UTC)),
+        ("2026-12-01T09:00", "Europe/Berlin", datetime(2026, 12, 1, 8, tzinfo=UTC)),
+        ("2026-12-01 09:00:30Z", "Europe/Berlin", datetime(2026, 12, 1, 9, 0, 30, tzinfo=UTC)),
+        ("2026-12-01T09:00-05:00", "Europe/Berlin", datetime(2026, 12, 1, 14, tzinfo=UTC)),
+        ("2026-03-29T02:30", "Europe/Berlin", datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),
+        ("2026-10-25T02:30", "Europe/Berlin", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (None, "UTC", None),
+    ],
+)
+def test_a_moment_is_read_in_the_zone_of_the_campaign(
+    start: str | None, zone: str, instant: datetime | None
+) -> None:
+    assert read(campaign(start=start, zone=zone)).campaigns[0].start == instant
+
+
+def test_the_last_date_is_included_as_a_whole() -> None:
+    [plan] = read(campaign(end="2026-12-24", zone="Europe/Berlin")).campaigns
+    [moment] = read(campaign(end="2026-12-24T00:00", zone="Europe/Berlin")).campaigns
+
+    assert plan.end == datetime(2026, 12, 24, 22, 59, 59, tzinfo=UTC)
+    assert moment.end == datetime(2026, 12, 23, 23, tzinfo=UTC)
+
+
+TAKEN: dict[str, dict[str, Any]] = {
+    "one moment": campaign(start="2026-12-01T09:00", end="2026-12-01T09:00"),
+    "20 schedules": campaign(schedules=[{}, {"cron": "@daily"}] * 10),
+    "quiet for all but a minute": campaign(quiet_hours=["00:00-23:00", "23:01-24:00"]),
+    "quiet when cron fires elsewhere": campaign(
+        schedule={"cron": "0 23 * * *", "zone": "Asia/Tokyo"}, quiet_hours="22:00-07:00"
+    ),
+    "no delay, without a unit": campaign(jitter=0, channel_offset=0, schedule={"phase": 0}),
+    "jitter below the interval": campaign(schedule={"every": "1h"}, jitter="59m"),
+    "an offset of one channel": campaign(channel_offset="12h", channels=-1001),
+    "the 29th of February": cron("0 0 29 2 *", jitter="12h"),
+    "weights that are alike": campaign(variants=[variant(weight=1)]),
+    "rotation by weight": campaign(rotation="weighted", variants=[variant(weight=100)]),
+    "all of them": campaign(catch_up={"policy": "all", "max": 1000, "window": "366d"}),
+}
+
+
+@pytest.mark.parametrize("plan", TAKEN.values(), ids=TAKEN)
+def test_a_plan_at_the_limit_of_a_rule_is_taken_and_read_again_from_the_log(
+    plan: dict[str, Any],
+) -> None:
+    [taken] = read(plan).campaigns
+
+    assert Campaign.model_validate_json(taken.model_dump_json()) == taken
+
+
+def test_what_is_one_of_a_list_may_stand_alone() -> None:
+    [plan] = read(
+        campaign(channels=-1001, quiet_hours="22:00-07:00", blackouts="2026-12-24")
+    ).campaigns
+
+    assert plan.channels == ("-1001",)
+    assert plan.quiet_hours == ("22:00-07:00",)
+    assert plan.blackouts == ("2026-12-24",)
 
 
 BAD_BUTTONS: dict[str, tuple[dict[str, Any], str]] = {
@@ -248,6 +431,22 @@ def test_what_the_log_holds_from_before_a_rule_of_the_file_is_still_read() -> No
     old = campaign(variants=[variant(text=ZERO_WIDTH, ctas=[link])])
 
     assert Campaign.model_validate(old).variants[0].text == ZERO_WIDTH
+
+
+def test_the_rules_of_files_are_not_those_of_the_log() -> None:
+    old = campaign(
+        zone="localtime" if "localtime" in available_timezones() else "Factory",
+        schedule={"every": 14_400.0, "phase": 0.5},
+        schedules=[],
+        start="2026-12-02",
+        end="2026-12-01",
+        limit="3",
+        catch_up={"max": 3},
+        jitter="12h",
+        variants=[variant(weight=2)],
+    )
+
+    assert Campaign.model_validate(old).limit == 3
 
 
 def test_a_server_of_ones_own_may_have_a_name_without_a_dot_but_no_button_leads_there() -> None:

@@ -55,37 +55,41 @@ class Publisher:
         over: str | None = None,
         after: int = 0,
         patience: float | None = None,
-    ) -> bool:
-        """Add `event` unless somebody already did; return whether the log took it now.
+    ) -> int:
+        """Add `event` unless somebody already did; return its sequence, 0 if the log refused it.
 
         It is taken if the newest event on its subject (or on the wildcard `over`) has the sequence
-        `after`, 0 meaning that there is none. False may also mean that an earlier attempt of this
-        very call was stored and its answer lost: who must know reads the event back.
+        `after`, 0 meaning that there is none. A refusal may also mean that an earlier attempt of
+        this very call was stored and its answer lost: who must know reads the event back.
         """
         headers = {_EXPECTED_SEQUENCE: str(after)}
         if over:
             headers[_EXPECTED_SCOPE] = over
         return await self._send(event, headers, patience)
 
-    async def _send(self, event: Event, headers: dict[str, str], patience: float | None) -> bool:
+    async def _send(self, event: Event, headers: dict[str, str], patience: float | None) -> int:
         envelope = Envelope.of(event, source=self._source, now=self._clock(), cause=current())
         headers = {"Nats-Msg-Id": envelope.id, "Content-Type": CONTENT_TYPE, **headers}
         try:
-            async with asyncio.timeout(patience):
+            if patience is None:
                 stored = await self._until_acknowledged(envelope, headers)
+            else:
+                async with asyncio.timeout(patience):
+                    stored = await self._until_acknowledged(envelope, headers)
         except TimeoutError as error:
             PUBLISHED.labels(event.fact(), "unavailable").inc()
             raise LogUnavailableError(f"no acknowledgement within {patience} s") from error
         PUBLISHED.labels(event.fact(), "stored" if stored else "already_said").inc()
         return stored
 
-    async def _until_acknowledged(self, envelope: Envelope, headers: dict[str, str]) -> bool:
+    async def _until_acknowledged(self, envelope: Envelope, headers: dict[str, str]) -> int:
         document = envelope.document()
         pause = _FIRST_PAUSE
         while True:
             heed_cancellation()
             begun = perf_counter()
             try:
+                # Not `publish_async`: in nats-py 2.16 a refusal never reaches its future.
                 ack = await self._js.publish(
                     envelope.subject,
                     document,
@@ -95,7 +99,7 @@ class Publisher:
                 )
             except APIError as error:
                 if error.err_code in _WRONG_LAST_SEQUENCE:
-                    return False
+                    return 0
                 problem = repr(error)
             except nats.errors.MaxPayloadError:
                 raise  # no repeat makes it smaller
@@ -103,7 +107,7 @@ class Publisher:
                 problem = repr(error)
             else:
                 ACKNOWLEDGED.observe(perf_counter() - begun)
-                return not ack.duplicate
+                return 0 if ack.duplicate else ack.seq
             log.warning("the log did not acknowledge; will repeat", id=envelope.id, problem=problem)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

@@ -1,6 +1,7 @@
 """Reads the log: one event by its subject, or all events of some subjects in their order."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +54,20 @@ class Reader:
             except NotFoundError:
                 return None
         return Entry(message.seq or 0, Envelope.parse(message.data or b""))
+
+    async def time(self) -> datetime:
+        """Return the present by the clock of the log's leader."""
+        # The answer of the JetStream API says when it was written; nats-py keeps that to itself.
+        answer = await self._js._nc.request(f"$JS.API.STREAM.INFO.{EVENTS.name}", timeout=1)
+        return datetime.fromisoformat(json.loads(answer.data)["ts"])
+
+    async def newest(self, subject: str) -> int:
+        """Return the sequence of the newest event on `subject`, readable or not; 0 for none."""
+        try:
+            message = await self._js.get_last_msg(EVENTS.name, subject)
+        except NotFoundError:
+            return 0
+        return message.seq or 0
 
     async def replay(
         self, subjects: Sequence[str], *, after: int = 0, since: datetime | None = None

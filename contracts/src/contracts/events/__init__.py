@@ -2,10 +2,12 @@
 
 from contracts.events.base import Event
 from contracts.events.campaign import (
+    CampaignBackfilled,
     CampaignDefined,
     CampaignPaused,
     CampaignResumed,
     CampaignRetired,
+    CampaignTriggered,
 )
 from contracts.events.message import (
     MessageClaimed,
@@ -22,6 +24,8 @@ EVENTS: tuple[type[Event], ...] = (
     CampaignPaused,
     CampaignResumed,
     CampaignRetired,
+    CampaignTriggered,
+    CampaignBackfilled,
     GuideDue,
     PromoDue,
     SlotMissed,
@@ -42,10 +46,12 @@ __all__ = [
     "BY_TYPE",
     "EVENTS",
     "BotStarted",
+    "CampaignBackfilled",
     "CampaignDefined",
     "CampaignPaused",
     "CampaignResumed",
     "CampaignRetired",
+    "CampaignTriggered",
     "ConversionRecorded",
     "CtaClicked",
     "Due",
