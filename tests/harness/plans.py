@@ -6,13 +6,14 @@ from typing import Any
 from contracts.campaign import Campaign
 
 CHANNELS = ("-1001", "-1002")
+HOURLY = timedelta(hours=1)
 
 
 def campaign(
-    name: str = "guides", *, every: timedelta, variants: int = 3, **fields: Any
+    name: str = "guides", *, every: timedelta = HOURLY, variants: int = 3, **fields: Any
 ) -> Campaign:
     """Return a campaign in two channels, with variants v0, v1, ..., from its first slot on."""
-    schedule = {"every": every, "phase": fields.pop("phase", timedelta(0))}
+    schedule = fields.pop("schedule", {"every": every, "phase": fields.pop("phase", timedelta(0))})
     kind = fields.get("kind", "guide")
     button = {"kind": "callback", "label": "Tap", "answer": "Thanks."}
     creatives = [

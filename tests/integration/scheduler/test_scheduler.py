@@ -1,115 +1,35 @@
 """The scheduler against a real nats-server: each slot of each channel once, whatever happens."""
 
 import asyncio
-import json
-import os
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
-import yaml
 
-from chassis.clock import Clock, utc_now
-from chassis.log import Publisher
-from chassis.service import Connection
-from contracts.campaign import Campaign
+from chassis.clock import utc_now
+from contracts.campaign import Campaign, IntervalSchedule
 from contracts.events import CampaignDefined, CampaignRetired, Due, GuideDue, SlotMissed
 from contracts.streams import EVENTS
 from harness import waiting
 from harness.logs import Log, open_log
 from harness.plans import CHANNELS, campaign, grid
+from harness.replicas import Replica, applied, ticking, written
 from harness.servers import connected, embedded_nats
-from scheduler.ticker import PlanPendingError, Ticker
 from stack.ports import free_port
-from stack.process import Process
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 LONELY = {"nats": "NATS is not connected", "plan": "the log is not folded yet"}
 
 
-@asynccontextmanager
-async def ticking(
-    log: Log, plan: Sequence[Campaign], clock: Clock = utc_now
-) -> AsyncIterator[Ticker]:
-    """Run one replica within this process, by a clock of its own."""
-    publisher = Publisher(log.js, source="scheduler", clock=clock)
-    connection = Connection(log.js, publisher, log.reader)
-    ticker = Ticker(plan, clock)
-    task = asyncio.create_task(ticker.run(connection))
-    try:
-        yield ticker
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def applied(ticker: Ticker) -> None:
-    """Wait until the replica's plan is in the log."""
-
-    async def problem() -> str:
-        try:
-            await ticker.plan_applied()
-        except PlanPendingError as error:
-            return str(error)
-        return ""
-
-    await waiting.until(problem, lambda said: not said)
-
-
-class Replica:
-    """One `python -m scheduler`."""
-
-    def __init__(self, folder: Path, name: str, nats_url: str, plan: str) -> None:
-        path = folder / "plan.yaml"
-        path.write_text(plan)
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = Process(
-            name,
-            [sys.executable, "-m", "scheduler"],
-            log=folder / f"{name}.log",
-            environment={
-                **os.environ,
-                "NATS_URL": nats_url,
-                "FINGERPOST_CAMPAIGNS": str(path),
-                "FINGERPOST_HTTP_PORT": str(port),
-                "FINGERPOST_INSTANCE": name,
-            },
-        )
-
-    async def __aenter__(self) -> "Replica":
-        self.process.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.process.kill()
-
-    async def problems(self) -> dict[str, str]:
-        """Return what readiness says is wrong."""
-        async with httpx.AsyncClient() as client:
-            answer = await client.get(f"{self.url}/readyz")
-        checks = answer.json()["checks"]
-        problems = {name: said for name, said in checks.items() if said != "ok"}
-        assert answer.status_code == (503 if problems else 200)
-        return problems
-
-    async def events(self) -> list[str]:
-        """Return what it logged."""
-        lines = self.process.tail(50).splitlines()
-        return [json.loads(line)["event"] for line in lines if line.endswith("}")]
-
-
-def written(plan: Campaign) -> str:
-    """Return `plan` as a campaign file."""
-    fields = plan.model_dump(mode="json", exclude_none=True)
-    return yaml.safe_dump({"campaigns": [fields]})
+def interval(plan: Campaign) -> timedelta:
+    """Return the interval of a plan that has one."""
+    assert isinstance(plan.schedule, IntervalSchedule)
+    return plan.schedule.every
 
 
 async def slots(log: Log) -> list[Due | SlotMissed]:
@@ -128,7 +48,7 @@ async def assert_each_slot_once(log: Log, plan: Campaign) -> None:
     """Compare the log with an enumeration of the grid, up to the slot before the newest one."""
     defined = next(e for e in await log.envelopes() if isinstance(e.data, CampaignDefined))
     said = await slots(log)
-    every = plan.schedule.every
+    every = interval(plan)
     newest = max(event.scheduled_for for event in said) - every
     expected = Counter(
         (slot, channel) for slot in grid(every, defined.time, newest) for channel in plan.channels
@@ -181,7 +101,7 @@ async def test_two_processes_say_each_slot_once(log: Log, nats_url: str, tmp_pat
         for name in ("one", "two"):
             replica = Replica(tmp_path, name, nats_url, written(plan))
             await stack.enter_async_context(replica)
-            await replica.process.answers(f"{replica.url}/readyz", 20)
+            await replica.ready()
         before = len(await slots(log))
         await until(log, lambda said: len(said) >= before + 3 * len(CHANNELS))
 
@@ -198,8 +118,7 @@ async def test_a_restart_continues_the_rotation(log: Log) -> None:
             await until(log, lambda said, before=before: len(said) >= before + 2)
 
     dues = [event for event in await slots(log) if isinstance(event, GuideDue)]
-    steps = [int(event.variant.id[1:]) - event.ordinal % 3 for event in dues]
-    assert steps == [0] * len(dues)
+    assert [event.variant.id for event in dues] == [f"v{n % 3}" for n in range(len(dues))]
     await assert_each_slot_once(log, plan)
 
 
@@ -255,12 +174,13 @@ async def test_a_killed_nats_server_delays_slots_and_loses_none(tmp_path: Path) 
 
 async def told_after_an_outage(log: Log, plan: Campaign, outage: timedelta) -> list[str]:
     """Define `plan` at the present, be away for `outage`, and return what is said then."""
-    async with ticking(log, [plan]) as ticker:
-        await applied(ticker)
+    async with ticking(log, [plan]) as keeper:
+        await applied(keeper)
     defined = (await log.envelopes())[0].time
-    later = grid(plan.schedule.every, defined, defined + outage)[-1] + timedelta(minutes=20)
+    every = interval(plan)
+    later = grid(every, defined, defined + outage)[-1] + timedelta(minutes=20)
     async with ticking(log, [plan], lambda: later):
-        await until(log, lambda said: len(said) == len(grid(plan.schedule.every, defined, later)))
+        await until(log, lambda said: len(said) == len(grid(every, defined, later)))
     return [
         event.reason if isinstance(event, SlotMissed) else f"due ({event.trigger})"
         for event in await slots(log)
@@ -275,6 +195,30 @@ async def test_after_an_outage_the_latest_is_posted_and_the_rest_is_told(log: Lo
         "superseded",
         "due (catchup)",
     ]
+
+
+FIFTY_HOURS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "latest": ({"policy": "latest"}, ["catchup_window"] * 49 + ["due (catchup)"]),
+    "latest within a day": (
+        {"policy": "latest", "window": "24h"},
+        ["catchup_window"] * 26 + ["superseded"] * 23 + ["due (catchup)"],
+    ),
+    "skip": ({"policy": "skip"}, ["skipped"] * 50),
+    "all": (
+        {"policy": "all", "max": 5, "window": "24h"},
+        ["catchup_window"] * 26 + ["limit"] * 19 + ["due (catchup)"] * 5,
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", FIFTY_HOURS)
+async def test_an_outage_over_fifty_slots_is_told_by_the_plans_policy(
+    policy: str, log: Log
+) -> None:
+    catch_up, told = FIFTY_HOURS[policy]
+    plan = campaign(every=HOUR, channels=CHANNELS[:1], catch_up=catch_up)
+
+    assert await told_after_an_outage(log, plan, 50 * HOUR) == told
 
 
 async def test_an_outage_longer_than_the_window_is_told_slot_by_slot(log: Log) -> None:
@@ -292,8 +236,8 @@ async def test_a_changed_file_becomes_a_new_revision_and_a_removed_campaign_reti
         [campaign("a", every=HOUR, title="New")],
     ]
     for plan in plans:
-        async with ticking(log, plan) as ticker:
-            await applied(ticker)
+        async with ticking(log, plan) as keeper:
+            await applied(keeper)
 
     defined = [(event.campaign, event.revision) for event in await log.events(CampaignDefined)]
     assert defined == [("a", 1), ("b", 1), ("a", 2)]
@@ -334,8 +278,8 @@ async def test_an_unreadable_event_about_a_campaign_does_not_hold_up_its_plan(
     plan = campaign(every=SECOND)
     await log.js.publish("campaign.defined.guides", b"from the future", headers=headers)
 
-    async with ticking(log, [plan]) as ticker:
-        await applied(ticker)
+    async with ticking(log, [plan]) as keeper:
+        await applied(keeper)
         await until(log, lambda said: len(said) >= 2 * len(CHANNELS))
 
     [defined] = await log.events(CampaignDefined)
@@ -345,11 +289,11 @@ async def test_an_unreadable_event_about_a_campaign_does_not_hold_up_its_plan(
 async def test_an_unreadable_event_after_the_definition_does_not_hold_up_a_new_one(
     log: Log,
 ) -> None:
-    async with ticking(log, [campaign(every=HOUR)]) as ticker:
-        await applied(ticker)
+    async with ticking(log, [campaign(every=HOUR)]) as keeper:
+        await applied(keeper)
     await log.js.publish("campaign.paused.guides", b"from the future")
-    async with ticking(log, [campaign(every=HOUR, title="New")]) as ticker:
-        await applied(ticker)
+    async with ticking(log, [campaign(every=HOUR, title="New")]) as keeper:
+        await applied(keeper)
 
     defined = await log.events(CampaignDefined)
     assert [(event.revision, event.definition.title) for event in defined] == [
@@ -362,8 +306,8 @@ async def test_a_slot_that_is_a_little_late_is_on_time_and_keeps_its_moment(log:
     late = timedelta(seconds=5)
     plan = campaign(every=HOUR, channels=CHANNELS[:1])
     moment: datetime = grid(HOUR, utc_now(), utc_now() + HOUR)[0] + late
-    async with ticking(log, [plan]) as ticker:
-        await applied(ticker)
+    async with ticking(log, [plan]) as keeper:
+        await applied(keeper)
     async with ticking(log, [plan], lambda: moment):
         await until(log, lambda said: len(said) == 1)
 

@@ -1,130 +1,99 @@
-"""The ticker over a log in memory whose every answer takes time on the clock."""
+"""The ticker over a log in memory whose every answer takes time."""
 
 import asyncio
-import weakref
-from collections.abc import AsyncIterator, Callable, Sequence
+import random
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from nats.js.api import RawStreamMsg
-from nats.js.errors import NotFoundError
 
-from chassis.log import Entry
-from chassis.service import Connection
+from chassis.log import Entry, Publisher, Reader
 from contracts.campaign import Campaign
 from contracts.envelope import Envelope
-from contracts.events import CampaignDefined, Event, GuideDue, SlotMissed
-from contracts.examples import example
-from contracts.subjects import CAMPAIGNS
-from harness import waiting
+from contracts.events import CampaignDefined, Due, Event, SlotMissed
+from contracts.ids import delivery_id
 from harness.plans import campaign
-from scheduler.ticker import PlanPendingError, Ticker
+from harness.stories import defined
+from scheduler.catalogue import Catalogue
+from scheduler.clock_watch import ClockNotBelievedError, ClockWatch
+from scheduler.domain.campaigns import CampaignState
+from scheduler.domain.slots import settled_before, unsettled
+from scheduler.lanes import recover
+from scheduler.ticker import Ticker
 
-BEGIN = datetime(2026, 3, 1, 3, 59, 59, tzinfo=UTC)
+BEGIN = datetime(2026, 3, 1, 3, 59, 59, 900_000, tzinfo=UTC)
 SLOT = datetime(2026, 3, 1, 4, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 
-class SlowLog:
-    """The whole connection in one; an answer takes `cost` on the clock, and no time to wait."""
+class MemoryLog:
+    """Publisher, reader and clock in one; an answer takes `answer_seconds`, and may be lost."""
 
-    def __init__(self, cost: timedelta) -> None:
+    def __init__(self, begin: datetime = BEGIN, *, answer_seconds: float = 0.0) -> None:
         self.said: list[Envelope] = []
-        self.cost = cost
-        self._lost = timedelta(0)
+        self.asked = 0
+        self.moved = timedelta(0)
+        self._answer_seconds = answer_seconds
+        self._begin = begin
         self._begun = asyncio.get_running_loop().time()
 
     def clock(self) -> datetime:
         passed = timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
-        return BEGIN + passed + self._lost
+        return self._begin + self.moved + passed
 
-    async def publish_once(self, event: Event, *, over: str = "", after: int = 0) -> bool:
+    def define(self, at: datetime, *plans: Campaign) -> None:
+        for plan in plans:
+            self.said.append(Envelope.of(defined(plan), source="/test", now=at, cause=None))
+
+    async def publish_once(self, event: Event, *, over: str = "", after: int = 0) -> int:
         envelope = Envelope.of(event, source="/test", now=self.clock(), cause=None)
-        if not isinstance(event, CampaignDefined):
-            self._lost += self.cost
+        await asyncio.sleep(self._answer_seconds)
         if event.id in {known.id for known in self.said}:
-            return False
+            return 0
         self.said.append(envelope)
-        return True
+        return len(self.said)
 
-    async def get_last_msg(self, _stream: str, subject: str) -> RawStreamMsg:
-        name = subject.rpartition(".")[2]
-        found = [e.sequence for e in self._entries((CAMPAIGNS,)) if e.envelope.data.key == name]
-        if not found:
-            raise NotFoundError
-        return RawStreamMsg(seq=found[-1])
+    async def replay(self, subjects: object, *, after: int = 0) -> list[Entry]:
+        return [
+            Entry(number, said)
+            for number, said in enumerate(self.said, start=1)
+            if number > after and isinstance(said.data, CampaignDefined)
+        ]
 
-    async def replay(self, subjects: Sequence[str], *, after: int = 0) -> list[Entry]:
-        return [entry for entry in self._entries(subjects) if entry.sequence > after]
+    async def follow(self, subjects: object, *, after: int = 0) -> AsyncIterator[Entry]:
+        await asyncio.Event().wait()
+        yield Entry(0, self.said[0])
 
-    async def follow(
-        self, subjects: Sequence[str], *, stop_at_end: bool = False, **_: object
-    ) -> AsyncIterator[Entry]:
-        if stop_at_end:
-            for entry in self._entries(subjects):
-                yield entry
-        else:
-            await asyncio.Event().wait()
+    async def last(self, subject: str) -> Entry | None:
+        self.asked += 1
+        wanted = subject.split(".")
+        for number, said in enumerate(self.said, start=1):
+            found = said.subject.split(".")
+            if all(token in ("*", other) for token, other in zip(wanted, found, strict=False)):
+                return Entry(number, said)
+        return None
 
-    def _entries(self, subjects: Sequence[str]) -> list[Entry]:
-        entries = [Entry(number, said) for number, said in enumerate(self.said, start=1)]
-        wanted = tuple(subject.split(".")[0] for subject in subjects)
-        return [entry for entry in entries if entry.envelope.subject.startswith(wanted)]
-
-
-class LongLog(SlowLog):
-    """A log with many slots, which it makes as they are read; knows how many were held at once."""
-
-    most_held = 0
-
-    async def follow(
-        self, subjects: Sequence[str], *, stop_at_end: bool = False, **_: object
-    ) -> AsyncIterator[Entry]:
-        if not stop_at_end:
-            await asyncio.Event().wait()
-        held: list[weakref.ref[Entry]] = []
-        due = Envelope.of(example(GuideDue), source="/test", now=BEGIN, cause=None)
-        for number in range(1, 101):
-            entry = Entry(number, due)
-            held = [ref for ref in held if ref()] + [weakref.ref(entry)]
-            self.most_held = max(self.most_held, len(held))
-            yield entry
-
-    async def replay(self, subjects: Sequence[str], **options: Any) -> list[Entry]:
-        if subjects == (CAMPAIGNS,):
-            return await super().replay(subjects, **options)
-        entries = []
-        async for entry in self.follow(subjects, stop_at_end=True):
-            entries.append(entry)
-        return entries
-
-
-class RefusingLog(SlowLog):
-    """A log that takes no campaign."""
-
-    def __init__(self, cost: timedelta) -> None:
-        super().__init__(cost)
-        self.refused: list[Event] = []
-
-    async def publish_once(self, event: Event, *, over: str = "", after: int = 0) -> bool:
-        self.refused.append(event)
-        await asyncio.sleep(0.001)
-        return False
+    def slots(self, campaign: str) -> list[Envelope]:
+        return [
+            e
+            for e in self.said
+            if isinstance(e.data, Due | SlotMissed) and e.data.campaign == campaign
+        ]
 
 
 @asynccontextmanager
-async def running(log: SlowLog, *plan: Campaign) -> AsyncIterator[None]:
-    async with running_ticker(log, Ticker(plan, log.clock)):
-        yield
-
-
-@asynccontextmanager
-async def running_ticker(log: SlowLog, ticker: Ticker) -> AsyncIterator[None]:
-    parts = {"js": log, "publisher": log, "reader": log}
-    task = asyncio.create_task(ticker.run(cast("Connection", type("Fake", (), parts)())))
-    yield
+async def ticking(
+    log: MemoryLog, monotonic: Callable[[], float] | None = None
+) -> AsyncIterator[ClockWatch]:
+    catalogue = Catalogue()
+    await catalogue.catch_up(cast("Reader", log))
+    watch = ClockWatch(log.clock, monotonic or asyncio.get_running_loop().time)
+    ticker = Ticker(catalogue, log.clock, watch)
+    task = asyncio.create_task(ticker.run(cast("Reader", log), cast("Publisher", log)))
+    yield watch
     assert not task.done(), task.exception()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -133,70 +102,91 @@ async def running_ticker(log: SlowLog, ticker: Ticker) -> AsyncIterator[None]:
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
 
 
 async def test_a_slot_that_comes_while_others_are_being_said_is_said_at_once() -> None:
-    log = SlowLog(cost=timedelta(seconds=1))
-    first = campaign("first", every=MINUTE)
-    second = campaign("second", every=MINUTE, phase=timedelta(seconds=2))
+    log = MemoryLog(answer_seconds=0.5)
+    later = timedelta(milliseconds=200)
+    log.define(
+        BEGIN - MINUTE,
+        campaign("first", every=HOUR),
+        campaign("second", every=HOUR, phase=later),
+    )
 
-    async with running(log, first, second):
-        await until(lambda: len(log.said) >= 6)
+    async with ticking(log):
+        await until(lambda: len(log.slots("second")) == 2)
 
-    said = [(e.data.campaign, e.data.scheduled_for - SLOT) for e in log.said[2:6]]
-    assert said == [("first", timedelta(0))] * 2 + [("second", timedelta(seconds=2))] * 2
-    assert not [e for e in log.said if isinstance(e.data, SlotMissed)]
-
-
-async def test_the_plan_is_said_before_any_slot_and_only_once() -> None:
-    log = SlowLog(cost=timedelta(0))
-    plan = campaign("first", every=MINUTE)
-
-    async with running(log, plan):
-        await until(lambda: len(log.said) == 3)
-    async with running(log, plan):
-        await asyncio.sleep(0.05)
-
-    assert [type(e.data).__name__ for e in log.said] == ["CampaignDefined", "GuideDue", "GuideDue"]
+    assert len(log.slots("first")) == 2
+    assert all(e.time - SLOT - later < timedelta(seconds=0.2) for e in log.slots("second"))
 
 
-async def test_the_slots_of_seven_days_are_folded_one_by_one() -> None:
-    log = LongLog(cost=timedelta(0))
+async def test_a_campaign_with_much_to_catch_up_on_does_not_delay_another() -> None:
+    log = MemoryLog(answer_seconds=0.02)
+    log.define(BEGIN - HOUR * 24, campaign("behind", every=MINUTE))
+    log.define(BEGIN - MINUTE, campaign("prompt", every=HOUR))
 
-    async with running(log, campaign("first", every=MINUTE)):
-        await until(lambda: len(log.said) >= 1)
+    async with ticking(log):
+        await until(lambda: len(log.slots("prompt")) == 2)
 
-    assert 1 <= log.most_held <= 2
-
-
-async def test_it_is_not_ready_before_the_plan_is_in_the_log() -> None:
-    log = SlowLog(cost=timedelta(0))
-    ticker = Ticker([campaign("first", every=MINUTE)], log.clock)
-
-    with pytest.raises(PlanPendingError, match="the log is not folded yet"):
-        await ticker.plan_applied()
-    async with running_ticker(log, ticker):
-        await waiting.until(lambda: problem(ticker), lambda said: said == "")
-
-    assert len(log.said) >= 1
+    assert all(e.time - SLOT < timedelta(seconds=0.2) for e in log.slots("prompt"))
+    assert len(log.slots("behind")) < 1000
 
 
-async def test_a_refusal_that_nothing_explains_is_told_and_tried_again_without_haste() -> None:
-    log = RefusingLog(cost=timedelta(0))
-    ticker = Ticker([campaign("first", every=MINUTE)], log.clock)
+async def test_while_the_clock_is_not_believed_nothing_is_said() -> None:
+    log = MemoryLog(BEGIN - HOUR)
+    log.define(BEGIN - HOUR * 2, campaign("first", every=HOUR))
+    offset = 0.0
 
-    async with running_ticker(log, ticker):
-        await waiting.until(lambda: problem(ticker), lambda said: "the plan of first" in said)
-        await asyncio.sleep(0.5)
+    def monotonic() -> float:
+        return asyncio.get_running_loop().time() + offset
 
-    assert len(log.refused) == 1
+    async with ticking(log, monotonic) as watch:
+        await until(lambda: len(log.slots("first")) == 2)
+        log.moved = HOUR  # the wall clock alone goes on by an hour
+        await asyncio.sleep(1.3)
+        with pytest.raises(ClockNotBelievedError, match=r"jumped by \+3600\.\d s"):
+            await watch.check()
+
+        assert len(log.slots("first")) == 2
 
 
-async def problem(ticker: Ticker) -> str:
-    """Return what readiness says about the plan, nothing where it is applied."""
-    try:
-        await ticker.plan_applied()
-    except PlanPendingError as error:
-        return str(error)
-    return ""
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_start_finds_the_newest_slot_in_the_log_with_few_questions(seed: int) -> None:
+    chance = random.Random(seed)
+    log = MemoryLog()
+    plan = campaign("first", every=MINUTE, channels=("-1001",))
+    log.define(BEGIN - HOUR * 12, plan)
+    state = await folded(log)
+    known = chance.randint(0, 719)
+    for number in range(known):
+        at = BEGIN.replace(second=0, microsecond=0) - HOUR * 12 + MINUTE * (number + 1)
+        await log.publish_once(slot(plan, at, number))
+
+    cursor = await recover(cast("Reader", log), state, BEGIN)
+
+    if known == 0:
+        assert cursor is None
+        assert unsettled(state, BEGIN).slot < BEGIN - HOUR * 11
+    else:
+        assert cursor == settled_before(at, known - 1)
+    assert log.asked <= 2 * 13
+
+
+async def folded(log: MemoryLog) -> CampaignState:
+    catalogue = Catalogue()
+    await catalogue.catch_up(cast("Reader", log))
+    return catalogue.campaigns["first"]
+
+
+def slot(plan: Campaign, at: datetime, ordinal: int) -> Event:
+    return SlotMissed(
+        delivery=delivery_id(plan.id, plan.channels[0], at),
+        campaign=plan.id,
+        revision=1,
+        channel=plan.channels[0],
+        scheduled_for=at,
+        ordinal=ordinal,
+        kind="guide",
+        reason="skipped",
+    )

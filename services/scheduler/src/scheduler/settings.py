@@ -37,8 +37,9 @@ ChatIds = Annotated[tuple[Channel, ...], NoDecode, BeforeValidator(_chat_ids)]
 class Settings(ServiceSettings):
     """Where the plan is, and which channels it is for where it does not say."""
 
-    campaigns: Path = Field(
-        Path("deploy/campaigns/default.yaml"), description="path of the campaign file"
+    campaigns: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = Field(
+        Path("deploy/campaigns/default.yaml"),
+        description="path of the campaign file; empty: the log alone says what the plan is",
     )
     every: Interval | None = Field(
         None, description="overrides every campaign's interval, e.g. 15s, to try out"

@@ -204,7 +204,7 @@ async def _record(
                 chat_id=outcome.chat_id,
                 message_id=outcome.message_id,
                 sent_at=outcome.at,
-                latency_ms=round((desk.clock() - due.scheduled_for).total_seconds() * 1000),
+                latency_ms=round((desk.clock() - due.planned_at).total_seconds() * 1000),
                 audience=await _in_time(counting),
             )
         case Refused():

@@ -1,0 +1,1 @@
+"""Which slots are due, which were missed, and how the plan changes. Pure: `now` is an argument."""

@@ -1,0 +1,148 @@
+"""What the log says about each campaign: its definitions in their order, pauses and requests."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from contracts.campaign import Campaign
+from contracts.envelope import Envelope
+from contracts.events import (
+    CampaignBackfilled,
+    CampaignDefined,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignRetired,
+    CampaignTriggered,
+)
+from scheduler.domain.timetable import Timetable
+
+HORIZON = timedelta(days=7)
+"""How far back slots are settled: a longer outage is not told slot by slot."""
+
+Request = CampaignTriggered | CampaignBackfilled
+
+
+@dataclass(frozen=True)
+class Era:
+    """The time in which one definition planned the slots: those after `since`, up to `until`."""
+
+    definition: Campaign
+    since: datetime
+    first_ordinal: int = 0
+    run_now: bool = False
+    until: datetime | None = None
+    retired: bool = False
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """Where its slots lie."""
+        return Timetable(self.definition, now_at=self.since if self.run_now else None)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """No slot is fired from `since` on, until `until` (None: until it is resumed)."""
+
+    since: datetime
+    until: datetime | None
+    note: str
+    actor: str
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether nothing is fired at `moment`."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True)
+class CampaignState:
+    """One campaign as the log tells it; of the past it knows what `HORIZON` needs."""
+
+    revision: int
+    eras: tuple[Era, ...]
+    pauses: tuple[Pause, ...] = ()
+    requests: tuple[Request, ...] = ()
+
+    @property
+    def definition(self) -> Campaign:
+        """The plan that counts now."""
+        return self.eras[-1].definition
+
+    @property
+    def retired(self) -> bool:
+        """Whether the campaign left the plan."""
+        return self.eras[-1].retired
+
+    def pause(self, moment: datetime) -> Pause | None:
+        """Return the pause that covers `moment`."""
+        return next((pause for pause in self.pauses if pause.covers(moment)), None)
+
+    def ordinal_after(self, moment: datetime) -> int:
+        """Return the number of the first slot after `moment`, which lies in the newest era."""
+        era = self.eras[-1]
+        until = min(moment, era.until or moment)
+        return era.first_ordinal + era.timetable.count(era.since, until) + era.run_now
+
+
+def evolve(known: CampaignState | None, envelope: Envelope) -> CampaignState | None:
+    """Fold one event about the campaign; what is said before it was defined changes nothing."""
+    match envelope.data:
+        case CampaignDefined() as event:
+            return _defined(known, event, event.effective_at or envelope.time)
+        case (
+            CampaignPaused()
+            | CampaignResumed()
+            | CampaignRetired()
+            | CampaignTriggered()
+            | CampaignBackfilled()
+        ) as event if known:
+            return _decided(known, event)
+        case _:
+            return known
+
+
+def _defined(known: CampaignState | None, event: CampaignDefined, since: datetime) -> CampaignState:
+    plan = event.definition
+    if known is None:
+        era = Era(plan, since, event.first_ordinal, run_now=plan.run_now)
+        return CampaignState(event.revision, (era,))
+    before = known.eras[-1]
+    # Two replicas' clocks may differ: an era never ends before it began.
+    since = max(since, before.since, before.until or since)
+    closed = replace(before, until=before.until or since)
+    kept = _pruned(known, since)
+    era = Era(plan, since, event.first_ordinal)
+    return replace(kept, revision=event.revision, eras=(*kept.eras[:-1], closed, era))
+
+
+def _decided(
+    known: CampaignState, event: CampaignPaused | CampaignResumed | CampaignRetired | Request
+) -> CampaignState:
+    at = event.decided_at
+    known = _pruned(known, at)
+    match event:
+        case CampaignPaused():
+            pause = Pause(at, event.until, event.note, event.actor)
+            return replace(known, pauses=(*_ended(known.pauses, at), pause))
+        case CampaignResumed():
+            return replace(known, pauses=_ended(known.pauses, at))
+        case CampaignRetired():
+            era = known.eras[-1]
+            closed = replace(era, until=era.until or max(at, era.since), retired=True)
+            return replace(known, eras=(*known.eras[:-1], closed), pauses=_ended(known.pauses, at))
+        case _:
+            return replace(known, requests=(*known.requests, event))
+
+
+def _ended(pauses: tuple[Pause, ...], now: datetime) -> tuple[Pause, ...]:
+    return tuple(replace(pause, until=now) if pause.covers(now) else pause for pause in pauses)
+
+
+def _pruned(known: CampaignState, now: datetime) -> CampaignState:
+    """Forget what no slot within the horizon asks for."""
+    oldest = now - HORIZON
+    return replace(
+        known,
+        eras=(*(e for e in known.eras[:-1] if e.until and e.until > oldest), known.eras[-1]),
+        pauses=tuple(p for p in known.pauses if p.until is None or p.until > oldest),
+        requests=tuple(r for r in known.requests if r.decided_at > oldest),
+    )

@@ -1,0 +1,88 @@
+"""What operators ask for beside the schedule: a slot at once, or slots that were not posted."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+
+from contracts.events import CampaignTriggered, Due, SlotMissed
+from contracts.events.slot import Trigger
+from contracts.ids import Channel
+from scheduler.domain.campaigns import CampaignState, Era, Request
+from scheduler.domain.rotation import choose
+from scheduler.domain.slots import due_type, place
+from scheduler.domain.timetable import INSTANT, Slot
+
+REQUEST_WINDOW = timedelta(hours=2)
+"""A request that no scheduler saw within this time is not carried out any more."""
+
+BACKFILL_SLOTS = 1_000
+"""No backfill is larger, in slots: each of them is posted in every channel."""
+
+
+def answer(state: CampaignState, request: Request, now: datetime) -> Iterator[Due | SlotMissed]:
+    """Yield what is to be said because of `request`; saying it again changes nothing."""
+    if isinstance(request, CampaignTriggered):
+        yield from _triggered(state, request, now)
+    elif now - request.decided_at <= REQUEST_WINDOW:
+        for era, slot in islice(backfill(state, request.since, request.until), BACKFILL_SLOTS):
+            for channel in era.definition.channels:
+                if channel in state.definition.channels:
+                    yield _due(state, request, channel, slot.at, slot.ordinal, "backfill")
+
+
+def backfill(state: CampaignState, since: datetime, until: datetime) -> Iterator[tuple[Era, Slot]]:
+    """Yield the slots from `since` to `until` (both included) that the plan does not leave out.
+
+    Before the campaign was defined they lie where its first known definition would have put them.
+    """
+    first = state.eras[0]
+    yield from _between(first, since - INSTANT, min(until, first.since), ordinal=0)
+    for era in state.eras:
+        begin = max(since - INSTANT, era.since)
+        ordinal = era.first_ordinal + era.timetable.count(era.since, begin) + era.run_now
+        yield from _between(era, begin, min(until, era.until or until), ordinal)
+
+
+def _between(
+    era: Era, after: datetime, until: datetime, ordinal: int
+) -> Iterator[tuple[Era, Slot]]:
+    for slot in takewhile(lambda slot: slot.at <= until, era.timetable.slots(after, ordinal)):
+        if slot.exclusion is None:
+            yield era, slot
+
+
+def _triggered(
+    state: CampaignState, request: CampaignTriggered, now: datetime
+) -> Iterator[Due | SlotMissed]:
+    ordinal = state.ordinal_after(request.decided_at)
+    for channel in request.channels or state.definition.channels:
+        if now - request.decided_at <= REQUEST_WINDOW:
+            yield _due(state, request, channel, request.decided_at, ordinal, "manual")
+        else:
+            yield SlotMissed(
+                **place(state, channel, request.decided_at, ordinal),
+                request=request.id,
+                kind=state.definition.kind,
+                reason="catchup_window",
+            )
+
+
+def _due(
+    state: CampaignState,
+    request: Request,
+    channel: Channel,
+    at: datetime,
+    ordinal: int,
+    trigger: Trigger,
+) -> Due:
+    plan = state.definition
+    wanted = request.variant if isinstance(request, CampaignTriggered) else None
+    variant = next((v for v in plan.variants if v.id == wanted), None)
+    return due_type(plan)(
+        **place(state, channel, at, ordinal),
+        request=request.id,
+        variant=variant or choose(plan, ordinal, channel),
+        expires_at=request.decided_at + REQUEST_WINDOW,
+        trigger=trigger,
+        on_uncertain=plan.uncertain_policy,
+    )
