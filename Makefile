@@ -12,7 +12,7 @@ SOURCES := contracts deploy/local services tests
 PARALLEL := $(if $(NATS_URL),,-n 3)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format isolate asyncapi generate constraints clean
+.PHONY: help run demo test bench lint format isolate asyncapi generate constraints clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
@@ -27,6 +27,9 @@ demo: $(VENV)/.run ## A minute by itself: people tap, start and pay; the tables 
 test: $(VENV)/.dev ## Run every test that needs no container engine
 	$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract tests/integration
 	$(BIN)/python -m pytest tests/e2e tests/browser
+
+bench: $(VENV)/.dev ## Measure PART=scheduler (all parts without it) beside its floor and its peer
+	PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 lint: $(VENV)/.dev ## Format, lint, strict types, import rules, published files
 	$(BIN)/ruff format --check $(SOURCES)
