@@ -163,3 +163,10 @@ def test_a_campaign_that_comes_back_goes_on_counting_from_where_it_retired() -> 
     [change] = changes({"guides": story.state}, [guides()], moment("9 03:30"), actor="file")
 
     assert change.first_ordinal == 2  # type: ignore[union-attr]
+
+
+def test_a_campaign_without_channels_says_nothing_and_takes_no_time() -> None:
+    story = given(("00:30", defined(guides(channels=()))))
+
+    story.when("20 00:30").then()
+    story.hears("20 00:31", defined(guides(), revision=2)).when("20 04:00").then("04:00 A due v0")

@@ -214,7 +214,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "."])
 def test_a_file_that_cannot_be_read_names_the_setting(name: str, tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="set FINGERPOST_CAMPAIGNS to the campaign file"):
+    with pytest.raises(PlanError, match="name a campaign file"):
         PlanFile(tmp_path / name, CHANNELS).load()
 
 
@@ -577,7 +577,7 @@ def test_a_file_that_goes_missing_changes_once_and_again_when_it_is_back(file: P
     file.path.unlink()
 
     assert [file.changed(), file.changed()] == [True, False]
-    with pytest.raises(PlanError, match="set FINGERPOST_CAMPAIGNS"):
+    with pytest.raises(PlanError, match="name a campaign file"):
         file.load()
     assert not file.changed()
 

@@ -3,6 +3,7 @@
 from contracts.events import (
     CampaignBackfilled,
     CampaignPaused,
+    CampaignRetired,
     CampaignTriggered,
     Event,
     GuideDue,
@@ -143,3 +144,25 @@ def test_a_backfill_that_nobody_heard_in_time_is_not_carried_out() -> None:
     story.when("05:30")
 
     assert {type(event) for event in story.said} == {SlotMissed}
+
+
+def test_a_trigger_goes_to_the_channels_of_its_time() -> None:
+    story = given(("00:30", defined(guides()))).hears("01:20", triggered("01:20"))
+    story.hears("01:21", defined(guides(channels=(A, B)), 2))
+
+    story.when("01:22").then("01:20 A due v0 (manual)")
+
+
+def test_a_trigger_of_a_campaign_that_retired_meanwhile_is_told() -> None:
+    story = given(("00:30", defined(guides()))).hears("01:20", triggered("01:20"))
+    story.hears("01:21", decided(CampaignRetired, "01:21"))
+
+    story.when("01:22").then("01:20 A missed: retired")
+
+
+def test_a_backfill_leaves_a_channel_alone_that_is_still_to_come() -> None:
+    plan = guides(HOURLY, channels=(A, B), channel_offset=HOURLY / 2)
+    story = given(("00:30", defined(plan))).when("01:10").then("01:00 A due v0 (catchup)")
+
+    story.hears("01:10", backfilled("01:10", "01:00", "01:10")).when("01:10").then()
+    story.when("01:30").then("01:00 B due v0")

@@ -1,7 +1,7 @@
-"""Run the scheduler until SIGTERM."""
+"""Run the scheduler until SIGTERM, or do what a command asks for."""
 
 import sys
 
-from scheduler.app import main
+from scheduler.cli import main
 
 sys.exit(main())

@@ -1,5 +1,6 @@
 """How far each campaign is settled: found in the log after a start, kept in memory since."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ class Lane:
     planned_at: datetime | None = None
     busy: bool = False
     answered: set[str] = field(default_factory=set)
+    slot_at: datetime | None = None
+    _saying: set[asyncio.Task[None]] = field(default_factory=set)
     _ahead: Iterator[Batch] | None = None
     _head: Batch | None = None
 
@@ -53,6 +56,18 @@ class Lane:
             taken.append(self._head)
             self._head = self._next()
         return taken
+
+    def saying(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        """Count `batch` as settled: `task` repeats it until the log has it."""
+        self.cursor = batch.settled
+        self.slot_at = batch.slot.at
+        self._saying.add(task)
+        task.add_done_callback(self._saying.discard)
+
+    async def silence(self) -> None:
+        """Wait until all that is being said is in the log."""
+        if self._saying:
+            await asyncio.wait(self._saying)
 
     def requests(self) -> list[Request]:
         """Return the requests that were not answered yet."""

@@ -131,7 +131,7 @@ class PlanFile:
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            remedy = "set FINGERPOST_CAMPAIGNS to the campaign file"
+            remedy = "name a campaign file that can be read (FINGERPOST_CAMPAIGNS)"
             raise PlanError([f"{self.path}: {error.strerror}; {remedy}"]) from error
         try:
             return content.decode()

@@ -76,9 +76,14 @@ class CampaignState:
         """Return the pause that covers `moment`."""
         return next((pause for pause in self.pauses if pause.covers(moment)), None)
 
+    def era_at(self, moment: datetime) -> Era:
+        """Return the era whose plan counted at `moment`, the oldest where that is forgotten."""
+        begun = [era for era in self.eras if era.since <= moment]
+        return begun[-1] if begun else self.eras[0]
+
     def ordinal_after(self, moment: datetime) -> int:
-        """Return the number of the first slot after `moment`, which lies in the newest era."""
-        era = self.eras[-1]
+        """Return the number of the first slot after `moment`."""
+        era = self.era_at(moment)
         until = min(moment, era.until or moment)
         return era.first_ordinal + era.timetable.count(era.since, until) + era.run_now
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
-from contracts.events import CampaignTriggered, Due, SlotMissed
-from contracts.events.slot import Trigger
+from contracts.events import CampaignBackfilled, CampaignTriggered, Due, SlotMissed
+from contracts.events.slot import MissedReason, Trigger
 from contracts.ids import Channel
 from scheduler.domain.campaigns import CampaignState, Era, Request
 from scheduler.domain.rotation import choose
@@ -23,11 +23,18 @@ def answer(state: CampaignState, request: Request, now: datetime) -> Iterator[Du
     """Yield what is to be said because of `request`; saying it again changes nothing."""
     if isinstance(request, CampaignTriggered):
         yield from _triggered(state, request, now)
-    elif now - request.decided_at <= REQUEST_WINDOW:
-        for era, slot in islice(backfill(state, request.since, request.until), BACKFILL_SLOTS):
-            for channel in era.definition.channels:
-                if channel in state.definition.channels:
-                    yield _due(state, request, channel, slot.at, slot.ordinal, "backfill")
+    elif now - request.decided_at <= REQUEST_WINDOW and not state.retired:
+        yield from _backfilled(state, request)
+
+
+def _backfilled(state: CampaignState, request: CampaignBackfilled) -> Iterator[Due]:
+    until = min(request.until, request.decided_at)
+    for era, slot in islice(backfill(state, request.since, until), BACKFILL_SLOTS):
+        for position, channel in enumerate(era.definition.channels):
+            # One that still waits for its jitter or its turn is due by itself.
+            passed = slot.at + era.timetable.delay(slot, position) <= request.decided_at
+            if passed and channel in state.definition.channels:
+                yield _due(state, request, channel, slot.at, slot.ordinal, "backfill")
 
 
 def backfill(state: CampaignState, since: datetime, until: datetime) -> Iterator[tuple[Era, Slot]]:
@@ -54,17 +61,24 @@ def _between(
 def _triggered(
     state: CampaignState, request: CampaignTriggered, now: datetime
 ) -> Iterator[Due | SlotMissed]:
-    ordinal = state.ordinal_after(request.decided_at)
-    for channel in request.channels or state.definition.channels:
-        if now - request.decided_at <= REQUEST_WINDOW:
-            yield _due(state, request, channel, request.decided_at, ordinal, "manual")
+    at = request.decided_at
+    ordinal = state.ordinal_after(at)
+    reason = _refusal(state, request, now)
+    for channel in request.channels or state.era_at(at).definition.channels:
+        if reason:
+            where = place(state, channel, at, ordinal)
+            kind = state.definition.kind
+            yield SlotMissed(**where, request=request.id, kind=kind, reason=reason)
         else:
-            yield SlotMissed(
-                **place(state, channel, request.decided_at, ordinal),
-                request=request.id,
-                kind=state.definition.kind,
-                reason="catchup_window",
-            )
+            yield _due(state, request, channel, at, ordinal, "manual")
+
+
+def _refusal(
+    state: CampaignState, request: CampaignTriggered, now: datetime
+) -> MissedReason | None:
+    if state.retired:
+        return "retired"
+    return "catchup_window" if now - request.decided_at > REQUEST_WINDOW else None
 
 
 def _due(

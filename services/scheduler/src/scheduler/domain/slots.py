@@ -103,7 +103,7 @@ def settled_before(at: datetime, ordinal: int | None) -> Cursor:
 def batches(state: CampaignState, cursor: Cursor) -> Iterator[Batch]:
     """Yield all that comes after `cursor`, in the order in which it is to be said, without end."""
     for era in state.eras:
-        if era.until and era.until <= cursor.slot:
+        if (era.until and era.until <= cursor.slot) or not era.definition.channels:
             continue
         for slot in _slots_after(era, cursor):
             for batch in _batches_of(era, slot):
@@ -168,8 +168,6 @@ def _slots_after(era: Era, cursor: Cursor) -> Iterator[Slot]:
 
 def _batches_of(era: Era, slot: Slot) -> Iterator[Batch]:
     channels = era.definition.channels
-    if not channels:
-        return
     if not era.definition.channel_offset:
         yield Batch(era, slot, slot.at + era.timetable.delay(slot, 0), channels)
         return

@@ -1,0 +1,159 @@
+"""One-shot commands of people: a connection that fails fast, and errors that name their remedy.
+
+Standard output is for the answer alone; what is logged goes to standard error, warnings only.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError, ServiceUnavailableError
+
+from chassis.clock import Clock, utc_now
+from chassis.log import LogUnavailableError, Publisher, Reader
+from chassis.service import Connection
+from chassis.settings import ServiceSettings
+from chassis.topology import DestructiveChangeError, ensure_stream
+from contracts.streams import EVENTS
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 69
+"""EX_UNAVAILABLE of sysexits.h."""
+
+_CONNECT_SECONDS = 4.0
+_ATTEMPT_SECONDS = 2
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked for; `remedy` says what to do, `status` how it ends."""
+
+    status = EXIT_REFUSED
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}")
+
+
+class RefusedError(CommandError):
+    """The plan or the log does not allow it."""
+
+
+class UsageError(CommandError):
+    """It was asked for in words that make no sense."""
+
+    status = EXIT_USAGE
+
+
+class UnavailableError(CommandError):
+    """NATS, or the log in it, does not answer."""
+
+    status = EXIT_UNAVAILABLE
+
+
+def quiet_logs() -> None:
+    """Send what is logged to standard error, as lines for people, warnings only."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@asynccontextmanager
+async def console(
+    settings: ServiceSettings, *, source: str, create_log: bool = False, clock: Clock = utc_now
+) -> AsyncIterator[Connection]:
+    """Connect to the log for one command; raises CommandError, also for what fails meanwhile.
+
+    `source` is who speaks, in the envelopes. Only `create_log` makes a stream that is missing.
+    """
+    servers = settings.nats_url.get_secret_value().split(",")
+    client = await _connected(servers, source)
+    try:
+        js = client.jetstream()
+        await _log_in_place(js, settings, _shown(servers), create=create_log)
+        yield Connection(js, Publisher(js, source=source, clock=clock), Reader(js))
+    except (LogUnavailableError, JetStreamError, nats.errors.Error, TimeoutError) as error:
+        raise UnavailableError(
+            f"the log of {_shown(servers)} did not answer ({_told(error)}); what was asked for may"
+            " be in it or not",
+            "look by `describe`, then repeat the command: with the same --key it counts once",
+        ) from error
+    finally:
+        await client.close()
+
+
+async def _connected(servers: list[str], source: str) -> Client:
+    problems: list[str] = []
+
+    async def remember(error: Exception) -> None:
+        problems.append(_told(error))
+
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            return await nats.connect(
+                servers,
+                name=f"{source}-console",
+                connect_timeout=_ATTEMPT_SECONDS,
+                reconnect_time_wait=0,
+                max_reconnect_attempts=1,
+                error_cb=remember,
+            )
+    except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+        problem = problems[0] if problems else _told(error)
+        raise UnavailableError(
+            f"NATS cannot be reached at {_shown(servers)} ({problem})",
+            "start it, or set NATS_URL to where it is",
+        ) from None  # the cause may show the password
+
+
+async def _log_in_place(
+    js: JetStreamContext, settings: ServiceSettings, server: str, *, create: bool
+) -> None:
+    try:
+        if create:
+            await ensure_stream(js, EVENTS, replicas=settings.log_replicas)
+        else:
+            await js.stream_info(EVENTS.name)
+    except NotFoundError:
+        raise RefusedError(
+            "there is no log yet", "start a scheduler first, or `apply` a campaign file"
+        ) from None
+    except (ServiceUnavailableError, nats.errors.NoRespondersError):
+        raise UnavailableError(
+            f"JetStream does not answer at {server}",
+            "start nats-server with -js, or wait until its cluster has a leader",
+        ) from None
+    except DestructiveChangeError as error:
+        raise RefusedError(str(error), "see deploy/runbook.md") from error
+
+
+def _shown(servers: list[str]) -> str:
+    """Return NATS_URL without whatever proves who asks."""
+    return ",".join(map(_without_secrets, servers)) or "an empty NATS_URL"
+
+
+def _without_secrets(server: str) -> str:
+    # Not by urllib: what cannot be parsed must not be shown either.
+    scheme, _, rest = server.rpartition("://")
+    return f"{scheme or 'nats'}://{rest.rpartition('@')[2]}"
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,175 @@
+"""What lies ahead of a campaign, and what lies behind it: for people to look at."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby, islice, takewhile
+from typing import Literal
+
+from contracts.events import CampaignBackfilled, CampaignTriggered
+from contracts.ids import Channel, DeliveryId, VariantId, delivery_id
+from scheduler.domain.campaigns import CampaignState, Era
+from scheduler.domain.requests import BACKFILL_SLOTS, backfill
+from scheduler.domain.rotation import choose
+from scheduler.domain.slots import Batch, upcoming
+from scheduler.domain.timetable import INSTANT, Exclusion, Slot
+
+LOOK_AHEAD = 10_000
+"""No more slots than these are looked at: a long blackout may leave out all of them."""
+
+RANGE_INSTANTS = 20 * BACKFILL_SLOTS
+"""No range with more instants is looked through, whether the plan leaves them out or not."""
+
+Status = Literal["active", "paused", "disabled", "finished", "retired"]
+
+
+@dataclass(frozen=True)
+class PlannedDelivery:
+    """What a slot to come shows in one channel, and when."""
+
+    channel: Channel
+    variant: VariantId
+    fires_at: datetime
+
+
+@dataclass(frozen=True)
+class PlannedSlot:
+    """One slot to come; or, from `at` to `until`, all that are left out for the same reason."""
+
+    at: datetime
+    until: datetime
+    slots: int = 1
+    left_out: Exclusion | None = None
+    paused: bool = False
+    deliveries: tuple[PlannedDelivery, ...] = ()
+
+
+@dataclass(frozen=True)
+class PastDelivery:
+    """One channel of a slot whose time has come, and when it was or is to be fired."""
+
+    delivery: DeliveryId
+    channel: Channel
+    fires_at: datetime
+
+
+@dataclass(frozen=True)
+class PastSlot:
+    """A slot whose time has come; `request` is the key of the operator who asked for it."""
+
+    at: datetime
+    deliveries: tuple[PastDelivery, ...]
+    request: str | None = None
+
+
+def status(state: CampaignState, now: datetime) -> Status:
+    """Say in a word whether the campaign posts."""
+    if state.retired:
+        return "retired"
+    if not state.definition.enabled:
+        return "disabled"
+    if state.definition.channels and next(upcoming(state, now), None) is None:
+        return "finished"
+    return "paused" if state.pause(now) else "active"
+
+
+def ahead(state: CampaignState, now: datetime, count: int) -> list[PlannedSlot]:
+    """Return the slots to come until `count` of them can be fired, and those that are left out."""
+    planned: list[PlannedSlot] = []
+    if not state.definition.channels:  # without any, the slots would be gone through in vain
+        return planned
+    by_slot = groupby(upcoming(state, now), key=lambda batch: batch.slot)
+    fired = 0
+    for slot, batches in islice(by_slot, LOOK_AHEAD):
+        if slot.exclusion:
+            _leave_out(planned, slot)
+            continue
+        planned.append(_planned(state, slot, batches))
+        fired += 1
+        if fired == count:
+            break
+    return planned
+
+
+def behind(state: CampaignState, now: datetime, count: int) -> list[PastSlot]:
+    """Return the newest `count` slots whose time has come, also requested ones, newest first."""
+    found: dict[datetime, PastSlot] = {}
+    for era in state.eras:
+        for at in _latest(era, min(now, era.until or now), count):
+            found[at] = _past(era, at)
+    for slot in _requested(state):
+        found.setdefault(slot.at, slot)
+    return sorted(found.values(), key=lambda slot: slot.at, reverse=True)[:count]
+
+
+def triggered(state: CampaignState, request: CampaignTriggered) -> PastSlot:
+    """Return the slot that an operator asked for."""
+    at, name = request.decided_at, request.campaign
+    deliveries = tuple(
+        PastDelivery(delivery_id(name, channel, at), channel, at)
+        for channel in request.channels or state.definition.channels
+    )
+    return PastSlot(at, deliveries, request.request)
+
+
+def instants(state: CampaignState, since: datetime, until: datetime) -> int:
+    """Count the slots of the range, left out or not; stops soon after RANGE_INSTANTS."""
+    total = 0
+    for number, era in enumerate(state.eras):
+        begin = since - INSTANT if number == 0 else max(since - INSTANT, era.since)
+        end = min(until, era.until or until)
+        if begin < end:
+            total += len(era.timetable.latest(end, after=begin, at_most=RANGE_INSTANTS + 1))
+    return total
+
+
+def _leave_out(planned: list[PlannedSlot], slot: Slot) -> None:
+    last = planned[-1] if planned else None
+    if last and last.left_out == slot.exclusion:
+        planned[-1] = replace(last, until=slot.at, slots=last.slots + 1)
+    else:
+        planned.append(PlannedSlot(slot.at, slot.at, left_out=slot.exclusion))
+
+
+def _planned(state: CampaignState, slot: Slot, batches: Iterable[Batch]) -> PlannedSlot:
+    deliveries = tuple(
+        PlannedDelivery(channel, choose(state.definition, slot.ordinal, channel).id, batch.fire_at)
+        for batch in batches
+        for channel in batch.channels
+    )
+    paused = all(state.pause(delivery.fires_at) for delivery in deliveries)
+    return PlannedSlot(slot.at, slot.at, paused=paused, deliveries=deliveries)
+
+
+def _latest(era: Era, until: datetime, count: int) -> list[datetime]:
+    begin = era.since - INSTANT if era.run_now else era.since
+    limit = era.definition.limit
+    if limit and era.first_ordinal + era.timetable.count(begin, until) > limit:
+        slots = era.timetable.slots(begin, era.first_ordinal)
+        past = (slot.at for slot in takewhile(lambda slot: slot.at <= until, slots))
+        return list(deque(past, maxlen=count))
+    return era.timetable.latest(until, after=begin, at_most=count)
+
+
+def _past(era: Era, at: datetime, request: str | None = None) -> PastSlot:
+    plan = era.definition
+    slot = next(era.timetable.slots(at - INSTANT, 0))
+    deliveries = tuple(
+        PastDelivery(
+            delivery_id(plan.id, channel, at), channel, at + era.timetable.delay(slot, position)
+        )
+        for position, channel in enumerate(plan.channels)
+    )
+    return PastSlot(at, deliveries, request)
+
+
+def _requested(state: CampaignState) -> Iterator[PastSlot]:
+    for request in state.requests:
+        match request:
+            case CampaignTriggered():
+                yield triggered(state, request)
+            case CampaignBackfilled():
+                slots = backfill(state, request.since, request.until)
+                for era, slot in islice(slots, BACKFILL_SLOTS):
+                    yield _past(era, slot.at, request.request)
