@@ -1,13 +1,21 @@
 """Fixtures that every folder of tests may ask for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from harness import servers
 from harness.logs import Log, open_log
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """Forget how a test set up logging: its standard error is closed when it ends."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest_asyncio.fixture

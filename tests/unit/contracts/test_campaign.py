@@ -158,7 +158,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "not an IANA",
     ),
     "zone in other letters": ({"campaigns": [campaign(zone="europe/paris")]}, "as Europe/Paris"),
-    "zone of the machine": ({"campaigns": [campaign(zone="localtime")]}, "on every machine"),
+    "zone of the machine": ({"campaigns": [campaign(zone="Factory")]}, "on every machine"),
     "schedule and schedules": (
         {"campaigns": [campaign(schedule={}, schedules=[{}])]},
         "remove one of the two",
