@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
 
 from harness import servers
 from harness.logs import Log, open_log
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("fingerpost", deadline=None)
+hypothesis.settings.load_profile("fingerpost")
 
 
 @pytest.fixture(autouse=True)

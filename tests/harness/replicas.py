@@ -37,8 +37,9 @@ async def ticking(
 ) -> AsyncIterator[Keeper]:
     """Run one replica within this process, by a clock that it does not compare with the log's."""
     catalogue = Catalogue()
-    keeper = Keeper(file, plan, Planner(catalogue, clock, actor=actor), catalogue)
-    ticker = Ticker(catalogue, clock, ClockWatch(clock))
+    watch = ClockWatch(clock)
+    keeper = Keeper(file, plan, Planner(catalogue, clock, actor=actor), catalogue, watch)
+    ticker = Ticker(catalogue, clock, watch)
     publisher = Publisher(log.js, source="scheduler", clock=clock)
 
     async def run() -> None:

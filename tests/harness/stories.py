@@ -13,7 +13,8 @@ from contracts.events import CampaignDefined, Due, Event, SlotMissed
 from harness.plans import campaign
 from scheduler.domain.campaigns import CampaignState, evolve
 from scheduler.domain.requests import answer
-from scheduler.domain.slots import events, first_delivery, recent, settle, settled_before
+from scheduler.domain.slots import events, first_delivery, first_fired, recent, settle
+from scheduler.domain.timetable import INSTANT
 from scheduler.lanes import Lane
 
 A, B, C = "-1001", "-1002", "-1003"
@@ -63,7 +64,7 @@ class Story:
         """The campaign as the log tells it."""
         state = None
         for entry in self.log:
-            state = evolve(state, entry)
+            state = evolve(state, entry, entry.time)
         assert state is not None
         return state
 
@@ -91,10 +92,9 @@ class Story:
         self.said = []
         for verdict in settle(lane.state, lane.passed(at), at):
             self._say(at, events(lane.state, verdict))
-            lane.cursor = verdict.batch.settled
+            lane.settle(verdict.batch)
         for request in lane.requests():
             self._say(at, answer(lane.state, request, at))
-            lane.answered.add(request.id)
         return self
 
     def then(self, *expected: str) -> "Story":
@@ -103,25 +103,26 @@ class Story:
         return self
 
     def _say(self, now: datetime, said: Iterable[Said]) -> None:
+        missed = {e.delivery for e in self.slots if isinstance(e, SlotMissed)}
+        due = {e.delivery for e in self.slots if isinstance(e, Due)}
         for event in said:
-            if self._takes(event):
-                self.log.append(envelope(now, event))
-                self.said.append(event)
-
-    def _takes(self, event: Said) -> bool:
-        known = [e for e in self.slots if e.delivery == event.delivery]
-        if isinstance(event, Due) and event.trigger == "backfill":
-            known = [e for e in known if isinstance(e, Due)]
-        return not known
+            again = isinstance(event, Due) and event.trigger == "backfill"
+            if event.delivery in due or (event.delivery in missed and not again):
+                continue
+            (due if isinstance(event, Due) else missed).add(event.delivery)
+            self.log.append(envelope(now, event))
+            self.said.append(event)
 
     def _recovered(self, now: datetime) -> Lane:
         """Find in the log how far the campaign is settled, looking at one slot after the other."""
-        state = self.state
+        lane = Lane(self.state)
         said = {event.delivery: event for event in self.slots}
-        for slot in reversed(recent(state, now)):
+        for slot in reversed(recent(lane.state, now)):
             if event := said.get(first_delivery(slot)):
-                return Lane(state, settled_before(slot[1], event.ordinal))
-        return Lane(state)
+                slot[0].timetable.know(slot[1], event.ordinal)
+                lane.recover(first_fired(*slot) - INSTANT)
+                break
+        return lane
 
 
 def given(*facts: tuple[str, Event]) -> Story:

@@ -5,6 +5,7 @@ Standard output is for the answer alone; what is logged goes to standard error, 
 
 import asyncio
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ EXIT_UNAVAILABLE = 69
 
 _CONNECT_SECONDS = 4.0
 _ATTEMPT_SECONDS = 2
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", re.ASCII)
 
 
 class CommandError(Exception):
@@ -46,6 +48,10 @@ class CommandError(Exception):
 
 class RefusedError(CommandError):
     """The plan or the log does not allow it."""
+
+
+class NoLogError(RefusedError):
+    """There is no log, and the command does not create one."""
 
 
 class UsageError(CommandError):
@@ -89,9 +95,9 @@ async def console(
         yield Connection(js, Publisher(js, source=source, clock=clock), Reader(js))
     except (LogUnavailableError, JetStreamError, nats.errors.Error, TimeoutError) as error:
         raise UnavailableError(
-            f"the log of {_shown(servers)} did not answer ({_told(error)}); what was asked for may"
-            " be in it or not",
-            "look by `describe`, then repeat the command: with the same --key it counts once",
+            f"the log of {_shown(servers)} did not answer ({_told(error)})",
+            "repeat the command; where it was to change something, look by `describe` first: that"
+            " may be in the log already (with the same --key it counts once)",
         ) from error
     finally:
         await client.close()
@@ -130,7 +136,7 @@ async def _log_in_place(
         else:
             await js.stream_info(EVENTS.name)
     except NotFoundError:
-        raise RefusedError(
+        raise NoLogError(
             "there is no log yet", "start a scheduler first, or `apply` a campaign file"
         ) from None
     except (ServiceUnavailableError, nats.errors.NoRespondersError):
@@ -144,13 +150,16 @@ async def _log_in_place(
 
 def _shown(servers: list[str]) -> str:
     """Return NATS_URL without whatever proves who asks."""
-    return ",".join(map(_without_secrets, servers)) or "an empty NATS_URL"
+    return ",".join(map(_without_secrets, filter(None, servers))) or "an empty NATS_URL"
 
 
 def _without_secrets(server: str) -> str:
-    # Not by urllib: what cannot be parsed must not be shown either.
+    # Not by urllib: what cannot be parsed must not be shown either. A password with a comma is cut
+    # in two, and its first part has no @ behind it.
     scheme, _, rest = server.rpartition("://")
-    return f"{scheme or 'nats'}://{rest.rpartition('@')[2]}"
+    place = rest.rpartition("@")[2].rstrip("/")
+    place = place if _HOST_AND_PORT.fullmatch(place) else "…"
+    return f"{scheme if scheme.isalpha() else 'nats'}://{place}"
 
 
 def _told(error: BaseException) -> str:

@@ -155,10 +155,14 @@ async def test_an_operator_controls_a_campaign_from_anywhere(nats_url: str, tmp_
     file = written(tmp_path / "plan.yaml", campaign(every=DAY, phase=HOUR))
 
     assert (await shell("list")).err.startswith("there is no log yet; start a scheduler first")
+    assert (await shell("apply", str(file), "--dry-run")).out.startswith("+ new  guides")
     asked = await shell("apply", str(file))
     assert (asked.status, "--yes" in asked.err) == (2, True)
     assert "+ new  guides  revision 1" in asked.out
-    assert (await shell("apply", str(file), "--yes")).status == 0
+    assert "there is no log yet" in (await shell("list")).err
+    applied = await shell("apply", str(file), "--yes")
+    assert applied.out.splitlines()[-1] == "applied: 1 change, 0 campaigns as before"
+    assert applied.out.count("+ new  guides") == 1
     assert (await shell("apply", str(file))).out.startswith("nothing to change")
 
     [listed] = (await shell.json("list"))["campaigns"]
@@ -178,7 +182,7 @@ async def test_an_operator_controls_a_campaign_from_anywhere(nats_url: str, tmp_
     assert "is paused; this slot is posted nevertheless" in first.out
     assert (again["new"], again["answered"]) == (False, True)
 
-    assert (await shell("resume", "guides")).out == "guides goes on (active)\n"
+    assert (await shell("resume", "guides")).out == "guides is no longer paused (active)\n"
     assert "nothing changed" in (await shell("resume", "guides")).out
 
     async with open_log(nats_url) as log:
@@ -203,6 +207,7 @@ async def test_missed_slots_are_told_and_backfilled_once(
         missed = await waiting.until(lambda: log.events(SlotMissed), lambda said: len(said) >= 10)
         assert "missed 2 (skipped)" in (await shell("describe", "guides")).out
         looked = await shell.json(*command, "--dry-run")
+        assert "--yes" in (await shell(*command)).err
         done = await shell.json(*command, "--yes")
         again = await shell.json(*command)
 
@@ -308,7 +313,7 @@ async def test_many_who_pause_and_resume_at_once_all_get_an_answer(log: Log) -> 
 
 async def test_a_plan_is_not_applied_over_one_that_was_not_shown(log: Log) -> None:
     plan = campaign(every=DAY)
-    shown = await orders.difference(log.reader, [plan], utc_now())
+    shown = orders.difference(await inquiries.fold(log.reader), [plan], utc_now())
     await log.say(defined(campaign(every=HOUR)))
 
     with pytest.raises(RefusedError, match="changed since the difference was shown"):
@@ -320,7 +325,7 @@ async def test_a_plan_is_not_applied_over_one_that_was_not_shown(log: Log) -> No
 async def test_applying_names_the_actor_and_retires_what_is_gone(log: Log) -> None:
     await log.say(defined(campaign("old", every=DAY)))
     plan = campaign(every=DAY)
-    shown = await orders.difference(log.reader, [plan], utc_now())
+    shown = orders.difference(await inquiries.fold(log.reader), [plan], utc_now())
 
     done: Difference = await orders.apply(log.connection, [plan], shown, utc_now, ME)
 

@@ -1,9 +1,13 @@
 """The command line: what it understands, what it answers without a log, and how it ends."""
 
 import json
+import sys
+from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+import structlog
 import yaml
 
 from scheduler import app, cli
@@ -22,10 +26,12 @@ PLAN = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("GUIDES_CHAT_IDS_JSON", "PROMOS_CHAT_IDS_JSON", "FINGERPOST_EVERY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NATS_URL", "nats://somebody:secret@127.0.0.1:1")
+    yield
+    structlog.reset_defaults()  # a command logs to the stream that pytest closes now
 
 
 @pytest.fixture
@@ -49,6 +55,7 @@ def test_without_a_command_the_scheduler_runs(
     [
         ["bogus"],
         ["describe"],
+        ["describe", "guides", "--js"],
         ["preview", "guides", "--count", "0"],
         ["preview", "guides", "--zone", "Nowhere"],
         ["trigger", "guides", "--key", "two words"],
@@ -65,6 +72,27 @@ def test_words_that_make_no_sense_end_in_2_and_name_the_help(
     said = capsys.readouterr()
     assert "--help" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_an_argument_that_is_no_text_is_refused(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["pause", "guides", "--note", "\udcff", *more]) == 2
+
+    assert "UTF-8" in "".join(capsys.readouterr())
+
+
+def test_a_terminal_gets_what_it_can_show(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = plan.with_name("pläne.yaml")
+    plan.rename(path)
+    terminal = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+
+    assert cli.main(["validate", str(path)]) == 0
+
+    terminal.seek(0)
+    assert "pl?ne.yaml: 1 campaign, no errors" in terminal.read()
 
 
 def test_every_command_explains_itself_by_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +173,29 @@ def test_a_nats_server_out_of_reach_ends_in_69_and_its_password_is_not_shown(
     assert "NATS_URL" in told
     assert "secret" not in f"{told}{answer}"
     assert set(answer) == {"error", "remedy"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("nats://somebody:sec,ret@127.0.0.1:1", "nats://…,nats://127.0.0.1:1"),
+        ("nats://somebody:s://ecret@127.0.0.1:1/", "nats://127.0.0.1:1"),
+        ("nats://somebody:sec@ret@[::1]:1", "nats://[::1]:1"),
+        ("somebody:secret@127.0.0.1:1,tls://127.0.0.1:2", "nats://127.0.0.1:1,tls://127.0.0.1:2"),
+        ("", "an empty NATS_URL"),
+    ],
+)
+def test_of_a_nats_url_only_hosts_and_ports_are_shown(
+    url: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NATS_URL", url)
+
+    assert cli.main(["list"]) == 69
+
+    told = capsys.readouterr().err
+    assert f" {shown} (" in told
+    assert "somebody" not in told
+    assert "sec" not in told
 
 
 def test_a_bad_setting_ends_in_78(

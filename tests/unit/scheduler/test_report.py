@@ -15,8 +15,10 @@ from harness.plans import campaign
 from scheduler.catalogue import Catalogue
 from scheduler.console import words
 from scheduler.console.answers import (
+    Backfilled,
     CampaignChange,
     Decided,
+    Description,
     Difference,
     FieldChange,
     Outlook,
@@ -25,8 +27,8 @@ from scheduler.console.answers import (
     RequestedDelivery,
     Triggered,
 )
-from scheduler.console.inquiries import preview_plan
-from scheduler.console.orders import _difference, moment_or_duration
+from scheduler.console.inquiries import preview_plan, summary
+from scheduler.console.orders import difference, moment_or_duration
 from scheduler.console.report import table, text
 from scheduler.domain.campaigns import CampaignState, evolve
 from scheduler.domain.outlook import ahead, behind, instants, status
@@ -40,7 +42,7 @@ def state_of(*events: Event, plan: Campaign, since: datetime = NOW) -> CampaignS
     [defined] = changes({}, [plan], since, actor="")
     state = None
     for event in (defined, *events):
-        state = evolve(state, Envelope.of(event, source="t", now=since, cause=None))
+        state = evolve(state, Envelope.of(event, source="t", now=since, cause=None), since)
     assert state
     return state
 
@@ -152,14 +154,23 @@ def test_a_difference_names_fields_and_variants() -> None:
     old = campaign(every=HOUR)
     catalogue.campaigns["guides"] = state_of(plan=old)
     catalogue.campaigns["old"] = state_of(plan=old.model_copy(update={"id": "old"}))
-    new = campaign(every=2 * HOUR, variants=4, channels=("-1001", "-1003"), title="All guides")
+    new = campaign(
+        every=2 * HOUR,
+        variants=4,
+        channels=("-1001", "-1003"),
+        title="All guides",
+        zone="Europe/Berlin",
+        start=NOW,
+    )
 
-    lines = text(_difference(catalogue, [new], NOW)).splitlines()
+    lines = text(difference(catalogue, [new], NOW)).splitlines()
 
     assert lines[:-1] == [
         "~ changed  guides  revision 2",
         '    title: guides → "All guides"',
+        "    zone: UTC → Europe/Berlin",
         "    schedule.every: 1 h → 2 h",
+        "    start: none → Mon 2026-11-23 05:26 +01:00",
         "    channels: added -1003; removed -1002",
         "    variants.v3: added",
         "- retired  old     revision 1",
@@ -171,7 +182,7 @@ def test_a_difference_names_fields_and_variants() -> None:
 def test_long_texts_are_shown_where_they_differ() -> None:
     begin = "It is the same for a long time, " * 10
     field = FieldChange("text", f"{begin} and then old", f"{begin} and then new")
-    change = CampaignChange("guides", "changed", 2, "", (field,))
+    change = CampaignChange("guides", "changed", 2, fields=(field,))
 
     line = text(Difference((change,), 0)).splitlines()[1]
 
@@ -204,11 +215,48 @@ def test_a_request_that_nobody_answered_says_until_when_it_stands() -> None:
     assert again[0].startswith("guides: nothing new, the key k1 asked for a slot at")
 
 
+@pytest.mark.parametrize(
+    ("said_due", "told"),
+    [(10, "all 10 deliveries"), (3, "3 of 10 deliveries"), (None, "too many to be looked up")],
+)
+def test_a_backfill_says_what_was_said_of_it(said_due: int | None, told: str) -> None:
+    bounds = {"since": NOW - HOUR, "until": NOW, "first": NOW - HOUR, "last": NOW}
+    plan = Backfilled("guides", "k1", **bounds, zone="UTC", slots=5, deliveries=10, already_due=0)
+
+    done = replace(plan, asked=True, new=True, void_after=NOW + 2 * HOUR, said_due=said_due)
+
+    assert told in text(done).splitlines()[-1]
+
+
 def test_until_is_a_moment_in_the_zone_or_a_duration() -> None:
     read = moment_or_duration
 
     assert read("2h", "UTC", NOW) == NOW + 2 * HOUR
     assert read("2026-12-01T09:00", "Europe/Berlin", NOW) == datetime(2026, 12, 1, 8, tzinfo=UTC)
-    for bad in ("soon", "2026-02-30", "2", ""):
-        with pytest.raises(UsageError):
+    for bad in ("soon", "2", "", "99999999d"):
+        with pytest.raises(UsageError, match="neither a moment nor a duration"):
             read(bad, "UTC", NOW)
+    with pytest.raises(UsageError, match="correct the date"):
+        read("2026-02-30", "UTC", NOW)
+    with pytest.raises(UsageError, match="outside the years"):
+        read("9999-12-31T23:59", "America/New_York", NOW)
+
+
+def test_a_preview_of_a_file_begins_with_the_slot_that_is_fired_at_once() -> None:
+    plan = campaign(every=HOUR, run_now=True, limit=2)
+
+    [outlook] = preview_plan([plan], NOW, 5, None)
+
+    assert [slot.at for slot in outlook.slots] == [NOW, NOW.replace(hour=5, minute=0)]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("guide", "hold"), ("promo", "drop")])
+def test_a_description_says_what_is_in_force(kind: Any, told: str) -> None:
+    plan = campaign(every=HOUR, kind=kind, jitter=timedelta(minutes=5))
+    state = state_of(plan=plan)
+    answer = Description(summary(state, NOW), NOW, None, plan, (), ())
+
+    lines = text(answer).splitlines()
+
+    assert f"  if uncertain   {told}" in lines
+    assert "  jitter         5 min" in lines

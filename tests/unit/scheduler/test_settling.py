@@ -450,7 +450,7 @@ def test_a_campaign_that_comes_back_does_not_tell_the_time_it_was_away() -> None
     "event", [example(CtaClicked), example(CampaignPaused, campaign="stranger")]
 )
 def test_what_is_said_before_the_definition_changes_nothing(event: Event) -> None:
-    assert evolve(None, envelope(moment("05:00"), event)) is None
+    assert evolve(None, envelope(moment("05:00"), event), moment("05:00")) is None
 
 
 # --- what holds for every schedule and every way in which time may pass ------------------------

@@ -19,7 +19,8 @@ from harness.stories import defined
 from scheduler.catalogue import Catalogue
 from scheduler.clock_watch import ClockNotBelievedError, ClockWatch
 from scheduler.domain.campaigns import CampaignState
-from scheduler.domain.slots import settled_before, unsettled
+from scheduler.domain.slots import horizon
+from scheduler.domain.timetable import INSTANT
 from scheduler.lanes import recover
 from scheduler.ticker import Ticker
 
@@ -58,14 +59,14 @@ class MemoryLog:
 
     async def replay(self, subjects: object, *, after: int = 0) -> list[Entry]:
         return [
-            Entry(number, said)
+            Entry(number, said, said.time)
             for number, said in enumerate(self.said, start=1)
             if number > after and isinstance(said.data, CampaignDefined)
         ]
 
     async def follow(self, subjects: object, *, after: int = 0) -> AsyncIterator[Entry]:
         await asyncio.Event().wait()
-        yield Entry(0, self.said[0])
+        yield Entry(0, self.said[0], BEGIN)
 
     async def last(self, subject: str) -> Entry | None:
         self.asked += 1
@@ -73,7 +74,7 @@ class MemoryLog:
         for number, said in enumerate(self.said, start=1):
             found = said.subject.split(".")
             if all(token in ("*", other) for token, other in zip(wanted, found, strict=False)):
-                return Entry(number, said)
+                return Entry(number, said, said.time)
         return None
 
     def slots(self, campaign: str) -> list[Envelope]:
@@ -86,9 +87,11 @@ class MemoryLog:
 
 @asynccontextmanager
 async def ticking(
-    log: MemoryLog, monotonic: Callable[[], float] | None = None
+    log: MemoryLog,
+    monotonic: Callable[[], float] | None = None,
+    catalogue: Catalogue | None = None,
 ) -> AsyncIterator[ClockWatch]:
-    catalogue = Catalogue()
+    catalogue = catalogue or Catalogue()
     await catalogue.catch_up(cast("Reader", log))
     watch = ClockWatch(log.clock, monotonic or asyncio.get_running_loop().time)
     ticker = Ticker(catalogue, log.clock, watch)
@@ -100,7 +103,7 @@ async def ticking(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -133,6 +136,31 @@ async def test_a_campaign_with_much_to_catch_up_on_does_not_delay_another() -> N
     assert len(log.slots("behind")) < 1000
 
 
+async def test_a_change_reaches_the_ticker_whoever_reads_it_first() -> None:
+    log = MemoryLog()
+    log.define(BEGIN - MINUTE, campaign("first", every=HOUR))
+    catalogue = Catalogue()
+
+    async with ticking(log, catalogue=catalogue):
+        log.define(BEGIN - MINUTE, campaign("second", every=HOUR))
+        await catalogue.catch_up(cast("Reader", log))  # as the planner does
+        await until(lambda: len(log.slots("second")) == 2)
+
+    assert len(log.slots("first")) == 2
+
+
+async def test_a_slot_that_an_outage_held_up_is_judged_by_when_it_is_said() -> None:
+    log = MemoryLog(answer_seconds=3)
+    plan = campaign("first", every=timedelta(seconds=1), catch_up={"policy": "skip"})
+    log.define(BEGIN - MINUTE / 60, plan)
+
+    async with ticking(log):
+        await until(lambda: len(log.slots("first")) >= 6)
+
+    late = [e for e in log.slots("first") if isinstance(e.data, Due)]
+    assert all(e.time - e.data.scheduled_for < timedelta(seconds=1) for e in late)  # type: ignore[union-attr]
+
+
 async def test_while_the_clock_is_not_believed_nothing_is_said() -> None:
     log = MemoryLog(BEGIN - HOUR)
     log.define(BEGIN - HOUR * 2, campaign("first", every=HOUR))
@@ -163,13 +191,13 @@ async def test_a_start_finds_the_newest_slot_in_the_log_with_few_questions(seed:
         at = BEGIN.replace(second=0, microsecond=0) - HOUR * 12 + MINUTE * (number + 1)
         await log.publish_once(slot(plan, at, number))
 
-    cursor = await recover(cast("Reader", log), state, BEGIN)
+    fired = await recover(cast("Reader", log), state, BEGIN)
 
     if known == 0:
-        assert cursor is None
-        assert unsettled(state, BEGIN).slot < BEGIN - HOUR * 11
+        assert fired is None
+        assert horizon(state, BEGIN) < BEGIN - HOUR * 11
     else:
-        assert cursor == settled_before(at, known - 1)
+        assert fired == at - INSTANT
     assert log.asked <= 2 * 13
 
 

@@ -28,10 +28,11 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """An event and its place in the log."""
+    """An event, its place in the log, and the log's own time of it."""
 
     sequence: int
     envelope: Envelope
+    stored_at: datetime
 
 
 class Reader:
@@ -53,13 +54,17 @@ class Reader:
                 message = await self._js.get_last_msg(EVENTS.name, subject)
             except NotFoundError:
                 return None
-        return Entry(message.seq or 0, Envelope.parse(message.data or b""))
+        envelope = Envelope.parse(message.data or b"")
+        return Entry(message.seq or 0, envelope, message.time or envelope.time)
 
     async def time(self) -> datetime:
         """Return the present by the clock of the log's leader."""
         # The answer of the JetStream API says when it was written; nats-py keeps that to itself.
         answer = await self._js._nc.request(f"$JS.API.STREAM.INFO.{EVENTS.name}", timeout=1)
-        return datetime.fromisoformat(json.loads(answer.data)["ts"])
+        said = json.loads(answer.data)
+        if "ts" not in said:
+            raise JetStreamError(description=f"the log did not say its time: {said.get('error')}")
+        return datetime.fromisoformat(said["ts"])
 
     async def newest(self, subject: str) -> int:
         """Return the sequence of the newest event on `subject`, readable or not; 0 for none."""
@@ -168,7 +173,7 @@ def _ephemeral(subjects: Sequence[str], after: int, since: datetime | None) -> C
 def _read(message: Msg) -> Entry | None:
     sequence = message.metadata.sequence.stream
     try:
-        return Entry(sequence, Envelope.parse(message.data))
+        return Entry(sequence, Envelope.parse(message.data), message.metadata.timestamp)
     except UnreadableEventError as error:
         log.warning("unreadable event passed over", sequence=sequence, problem=str(error))
         return None

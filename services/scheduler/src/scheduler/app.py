@@ -23,7 +23,7 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     plan = file.load() if file else None
     catalogue, watch = Catalogue(), ClockWatch(clock)
     planner = Planner(catalogue, clock, actor=_actor(file, settings))
-    keeper = Keeper(file, plan, planner, catalogue)
+    keeper = Keeper(file, plan, planner, catalogue, watch)
     ticker = Ticker(catalogue, clock, watch)
 
     async def schedule(connection: Connection) -> None:

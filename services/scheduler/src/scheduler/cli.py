@@ -7,19 +7,27 @@ import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import redirect_stderr
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
 from chassis.clock import utc_now
-from chassis.console import CommandError, RefusedError, UsageError, console, quiet_logs
+from chassis.console import (
+    CommandError,
+    NoLogError,
+    RefusedError,
+    UsageError,
+    console,
+    quiet_logs,
+)
 from chassis.service import Connection
 from chassis.settings import EXIT_BAD_SETTINGS
 from scheduler import app
+from scheduler.catalogue import Catalogue
 from scheduler.console import inquiries, orders, report, requests, words
-from scheduler.console.answers import Answer, Backfilled, Difference, Preview
+from scheduler.console.answers import Answer, Backfilled, Preview
 from scheduler.console.arguments import parser
 from scheduler.plan_file import PlanError
 
@@ -35,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
+        _check_encodings(given)
         asked = parser().parse_args(given)
         if asked.command in {None, "run"}:
             return app.main()
@@ -50,6 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _check_encodings(given: Sequence[str]) -> None:
+    """Raise UsageError for what the log cannot hold; have shown what a terminal can show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        "".join(given).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("an argument is no UTF-8 text", "write it in UTF-8") from error
 
 
 def _validate(asked: Namespace) -> None:
@@ -74,19 +94,17 @@ def _preview(asked: Namespace) -> None:
 
 def _apply(asked: Namespace) -> None:
     plan = _settled(lambda: app.plan_to_apply(asked.file))
-    create = not asked.dry_run
-    shown: Difference = _ask(
-        lambda log: orders.difference(log.reader, plan, utc_now()), create_log=create
-    )
+    try:
+        catalogue = _ask(lambda log: inquiries.fold(log.reader))
+    except NoLogError:  # it is made once something is applied
+        catalogue = Catalogue()
+    shown = orders.difference(catalogue, plan, utc_now())
     if not shown.changes or asked.dry_run:
         _print(asked, shown)
         return
     _confirm(asked, shown, "Apply this?")
-    done = _ask(lambda log: orders.apply(log, plan, shown, utc_now, asked.actor))
-    if asked.json:
-        _print(asked, done)
-    else:
-        sys.stdout.write("applied\n")
+    done = _ask(lambda log: orders.apply(log, plan, shown, utc_now, asked.actor), create_log=True)
+    _print(asked, done, after=shown)
 
 
 def _list(asked: Namespace) -> None:
@@ -149,7 +167,7 @@ def _backfill(asked: Namespace) -> None:
             log, plan, note=asked.note, wait=asked.wait, clock=utc_now, actor=asked.actor
         )
     )
-    _print(asked, done)
+    _print(asked, done, after=plan)
 
 
 def trigger_key(actor: str) -> str:
@@ -200,8 +218,13 @@ def _confirm(asked: Namespace, shown: Answer, question: str) -> None:
         raise RefusedError("not confirmed, nothing changed", "answer y, or add --yes")
 
 
-def _print(asked: Namespace, answer: Answer) -> None:
-    said = to_json(answer, indent=2).decode() if asked.json else report.text(answer)
+def _print(asked: Namespace, answer: Answer, *, after: Answer | None = None) -> None:
+    """Answer; people are not told again what was shown to them with `after`."""
+    if asked.json:
+        said = to_json(answer, indent=2).decode()
+    else:
+        seen = report.text(after).splitlines() if after else ()
+        said = "\n".join(line for line in report.text(answer).splitlines() if line not in seen)
     sys.stdout.write(said + "\n")
     sys.stdout.flush()
 

@@ -10,6 +10,7 @@ from chassis.log import Publisher, Reader
 from chassis.logs import logger
 from contracts.campaign import Campaign
 from scheduler.catalogue import Catalogue
+from scheduler.clock_watch import ClockWatch
 from scheduler.domain.plan import differing
 from scheduler.plan_file import PlanError, PlanFile
 from scheduler.planner import OvertakenError, Planner
@@ -44,11 +45,13 @@ class Keeper:
         plan: Sequence[Campaign] | None,
         planner: Planner,
         catalogue: Catalogue,
+        watch: ClockWatch,
     ) -> None:
         self._file = file
         self._plan = plan
         self._planner = planner
         self._catalogue = catalogue
+        self._watch = watch
         self._folded = False
         self._differing: list[str] = []
 
@@ -89,6 +92,11 @@ class Keeper:
     async def _apply(self, reader: Reader, publisher: Publisher) -> None:
         if self._plan is None:
             return
+        # A plan takes effect at a time of this clock.
+        while self._watch.hindrance():
+            heed_cancellation()
+            await asyncio.sleep(_PERIOD)
+            await self._watch.compare(reader)
         try:
             await self._planner.apply(reader, publisher, self._plan)
         except OvertakenError as error:

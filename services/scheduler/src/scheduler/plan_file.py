@@ -52,7 +52,8 @@ _REMEDIES = {
 _SCHEDULE_SHAPE = "must be made of fields: every: 4h, or cron: 0 9 * * *"
 _FIELD_REMEDIES = {
     ("channels", "string_pattern_mismatch"): (
-        "is no channel; write a chat id such as -1001234567890 or a name such as '@news'"
+        "is no channel; write a chat id such as -1001234567890 or a name such as '@news', of 4 to"
+        " 32 letters, digits and _"
     ),
     ("id", "string_pattern_mismatch"): (
         "use 1 to 64 of a-z, 0-9, _ and -, the first of them a letter or digit"

@@ -22,12 +22,15 @@ from contracts.ids import CampaignId
 from scheduler.catalogue import Catalogue
 from scheduler.clock_watch import ClockWatch
 from scheduler.domain.requests import answer
-from scheduler.domain.slots import Cursor, events, settle
+from scheduler.domain.slots import events, settle
 from scheduler.lanes import Lane, recover
 from scheduler.speaker import Speaker
 
 _LONGEST_SLEEP = timedelta(seconds=1)
 """The wall clock may jump while we sleep by the monotonic one."""
+
+_STALE = timedelta(seconds=1)
+"""How long a verdict about what is due stands."""
 
 _RECOVER_AT_ONCE = 64
 _PAUSE = 1.0
@@ -51,13 +54,10 @@ class Ticker:
         """Tick by the campaigns of the catalogue, which is followed from now on."""
         for name in self._catalogue.campaigns:
             self._changed(name)
+        self._catalogue.tell(self._changed)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(reader))
+            group.create_task(self._catalogue.follow(reader))
             group.create_task(self._tick(reader, Speaker(publisher, self._clock), group))
-
-    async def _follow(self, reader: Reader) -> None:
-        async for name in self._catalogue.follow(reader):
-            self._changed(name)
 
     def _changed(self, name: CampaignId) -> None:
         state = self._catalogue.campaigns[name]
@@ -102,31 +102,37 @@ class Ticker:
         lane: Lane,
     ) -> None:
         """Say all that the campaign has to say until now, and plan when to look again."""
-        if lane.cursor is None:
-            lane.cursor = await self._recovered(reader, lane)
-        state, now = lane.state, self._clock()
-        for verdict in settle(state, lane.passed(now), now):
-            # A slot is begun when all before it are in the log: so a start finds where to go on.
-            if verdict.batch.slot.at != lane.slot_at:
-                await lane.silence()
-            late = verdict.trigger != "schedule"
-            said = group.create_task(speaker.say(events(state, verdict), late=late))
-            lane.saying(verdict.batch, said)
+        if not lane.recovered:
+            lane.recover(await self._recovered(reader, lane))
+        state = lane.state
+        while not await self._say_passed(speaker, group, lane):
+            state = lane.state
         for request in lane.requests():
-            await lane.silence()
-            await speaker.say(answer(state, request, now), late=True)
-            lane.answered.add(request.id)
-        self._look_again(name, lane, settled=lane.state is state)
-
-    def _look_again(self, name: CampaignId, lane: Lane, *, settled: bool) -> None:
+            said = answer(state, request, self._clock())
+            group.create_task(speaker.say(said, late=True))
         lane.busy = False
-        if not settled or lane.requests():
+        if lane.state is not state:
             self._plan(name, self._clock())
         elif lane.next_at:
             self._plan(name, lane.next_at)
         self._woken.set()
 
-    async def _recovered(self, reader: Reader, lane: Lane) -> Cursor | None:
+    async def _say_passed(self, speaker: Speaker, group: asyncio.TaskGroup, lane: Lane) -> bool:
+        """Say what is due; False where what is left has to be judged again."""
+        state, now = lane.state, self._clock()
+        for verdict in settle(state, lane.passed(now), now):
+            # A slot is begun when all before it are in the log: so a start finds where to go on.
+            if verdict.batch.slot.at != lane.slot_at:
+                await lane.silence()
+                if lane.state is not state or self._clock() - now > _STALE:
+                    lane.changed(lane.state)
+                    return False
+            late = verdict.trigger != "schedule"
+            said = group.create_task(speaker.say(events(state, verdict), late=late))
+            lane.saying(verdict.batch, said)
+        return True
+
+    async def _recovered(self, reader: Reader, lane: Lane) -> datetime | None:
         while True:
             heed_cancellation()
             try:

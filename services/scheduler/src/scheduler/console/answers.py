@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.campaign import Kind
+from contracts.campaign import Campaign, Kind
 from contracts.events.slot import Trigger
 from contracts.ids import CampaignId, Channel, DeliveryId, VariantId
 from scheduler.domain.outlook import PlannedSlot, Status
@@ -64,12 +64,16 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class CampaignChange:
-    """What a plan does to one campaign: `new`, `changed`, `back` (it was retired) or `retired`."""
+    """What a plan does to one campaign: `new`, `changed`, `back` (it was retired) or `retired`.
+
+    `summary` and `zone` are empty where it is retired.
+    """
 
     campaign: CampaignId
     change: str
     revision: int
-    summary: str
+    summary: str = ""
+    zone: str = ""
     fields: tuple[FieldChange, ...] = ()
 
 
@@ -143,7 +147,7 @@ class Description:
     campaign: Summary
     since: datetime
     pause: PauseReport | None
-    definition: dict[str, Any]
+    definition: Campaign
     next_slots: tuple[PlannedSlot, ...]
     last_slots: tuple[SlotReport, ...]
 
@@ -194,7 +198,8 @@ class Backfilled:
     """`backfill`: what is asked for, and what came of it until now.
 
     `slots` and `deliveries` are those that were not due before. `asked`: the request stands in the
-    log; `new`: by this very command. `said_due` of the deliveries were said since.
+    log; `new`: by this very command. `said_due` of the deliveries were said since; None:
+    they are too many to be looked up.
     """
 
     campaign: CampaignId
@@ -210,7 +215,7 @@ class Backfilled:
     asked: bool = False
     new: bool = False
     void_after: datetime | None = None
-    said_due: int = 0
+    said_due: int | None = 0
     notes: Notes = ()
 
 

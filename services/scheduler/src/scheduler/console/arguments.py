@@ -38,6 +38,11 @@ Settings come from the environment: NATS_URL, and those in the README.
 
 
 class _Parser(ArgumentParser):
+    """Takes options by their whole names only: a later one must not change what scripts mean."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"see {self.prog} --help")
 
@@ -214,5 +219,6 @@ def _channel(text: str) -> str:
         return _CHANNEL.validate_python(text)
     except ValidationError as error:
         raise ArgumentTypeError(
-            f"{text!r} is no chat id such as -1001234567890, and no @name"
+            f"{text!r} is no chat id such as -1001234567890, and no @name of 4 to 32 letters,"
+            " digits and _"
         ) from error

@@ -29,6 +29,7 @@ from scheduler.console.outcomes import Outcome, Outcomes
 from scheduler.domain.campaigns import HORIZON, CampaignState, evolve
 from scheduler.domain.outlook import PastSlot, ahead, behind, status
 from scheduler.domain.plan import changes
+from scheduler.domain.timetable import INSTANT
 
 _FOLD_SECONDS = 60
 _LISTED = 10
@@ -54,11 +55,13 @@ def preview_plan(
     plan: Iterable[Campaign], now: datetime, count: int, zone: str | None
 ) -> tuple[Outlook, ...]:
     """Return the slots that campaigns have if they are applied now, for the first time."""
+    before = now - INSTANT  # so that a slot at once, which `run_now` asks for, lies ahead
     said = changes({}, plan, now, actor="")
     states = (
-        evolve(None, Envelope.of(event, source="preview", now=now, cause=None)) for event in said
+        evolve(None, Envelope.of(event, source="preview", now=now, cause=None), now)
+        for event in said
     )
-    return tuple(_outlook(state, now, count, zone) for state in states if state)
+    return tuple(_outlook(state, before, count, zone) for state in states if state)
 
 
 async def preview(
@@ -88,7 +91,7 @@ async def describe(
         campaign=summary(state, now),
         since=era.since,
         pause=paused(state, now),
-        definition=state.definition.model_dump(mode="json"),
+        definition=state.definition,
         next_slots=tuple(ahead(state, now, _LISTED)),
         last_slots=last,
     )

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from chassis.clock import Clock
 from chassis.console import RefusedError, UsageError
-from chassis.log import Reader
 from chassis.service import Connection
 from contracts import calendar
 from contracts.campaign import Campaign
@@ -42,9 +41,12 @@ _FILES = (
 Decision = CampaignPaused | CampaignResumed
 
 
-async def difference(reader: Reader, plan: Sequence[Campaign], now: datetime) -> Difference:
-    """Return what `plan` changes in the log, and change nothing."""
-    return _difference(await fold(reader), plan, now)
+def difference(catalogue: Catalogue, plan: Sequence[Campaign], now: datetime) -> Difference:
+    """Return what `plan` changes, and change nothing."""
+    said = changes(catalogue.campaigns, plan, now, actor="")
+    found = tuple(_change(catalogue.campaigns.get(event.campaign), event) for event in said)
+    unchanged = len(plan) - sum(change.change != "retired" for change in found)
+    return Difference(found, unchanged, notes=(_FILES,) if found else ())
 
 
 async def apply(
@@ -52,7 +54,7 @@ async def apply(
 ) -> Difference:
     """Bring `plan` into the log, if that still is the difference which was shown."""
     catalogue = await fold(connection.reader)
-    if _difference(catalogue, plan, clock()).changes != shown.changes:
+    if difference(catalogue, plan, clock()).changes != shown.changes:
         raise RefusedError(
             "the plan in the log changed since the difference was shown",
             "repeat the command and look at the new difference",
@@ -112,11 +114,13 @@ def moment_or_duration(text: str, zone: str, now: datetime) -> datetime:
         if text[:5].endswith("-"):
             return calendar.moment(text, zone)
         return now + _DURATION.validate_python(text)
-    except (ValidationError, ValueError, OverflowError):
+    except (ValidationError, OverflowError):
         raise UsageError(
             f"{text!r} is neither a moment nor a duration",
             "write 2026-12-01, 2026-12-01T09:00 or 2026-12-01T09:00+01:00; or 2h, 1h30m, 3d",
         ) from None
+    except ValueError as error:  # of the calendar, which has its own remedy
+        raise UsageError(str(error), f"without an offset it is in {zone}") from None
 
 
 def refuse_retired(state: CampaignState) -> None:
@@ -160,30 +164,22 @@ async def _decide(
 
 
 def _decided(state: CampaignState, event: Decision | None, now: datetime) -> Decided:
-    standing = paused(state, now)
     return Decided(
         campaign=state.definition.id,
         changed=event is not None,
         status=status(state, now),
         zone=state.definition.zone,
-        pause=standing,
+        pause=paused(state, now),
     )
-
-
-def _difference(catalogue: Catalogue, plan: Sequence[Campaign], now: datetime) -> Difference:
-    said = changes(catalogue.campaigns, plan, now, actor="")
-    found = tuple(_change(catalogue.campaigns.get(event.campaign), event) for event in said)
-    unchanged = len(plan) - sum(change.change != "retired" for change in found)
-    return Difference(found, unchanged, notes=(_FILES,) if found else ())
 
 
 def _change(state: CampaignState | None, event: PlanChange) -> CampaignChange:
     if isinstance(event, CampaignRetired):
-        return CampaignChange(event.campaign, "retired", event.revision, "")
+        return CampaignChange(event.campaign, "retired", event.revision)
     plan = event.definition
     kind = "new" if state is None else "back" if state.retired else "changed"
     fields = tuple(_fields("", _flat(state.definition), _flat(plan))) if state else ()
-    return CampaignChange(event.campaign, kind, event.revision, _in_words(plan), fields)
+    return CampaignChange(event.campaign, kind, event.revision, _in_words(plan), plan.zone, fields)
 
 
 def _in_words(plan: Campaign) -> str:
@@ -195,7 +191,7 @@ def _in_words(plan: Campaign) -> str:
 
 def _flat(plan: Campaign) -> dict[str, Any]:
     """Return the fields of a plan, variants by their id, their order beside."""
-    fields = plan.model_dump(mode="json")
+    fields = plan.model_dump()
     fields["variants"] = {variant["id"]: variant for variant in fields["variants"]}
     return {**fields, "order of variants": list(fields["variants"])}
 

@@ -1,15 +1,14 @@
 """Answers of commands as text for people. Moments are in the campaign's zone, with their offset."""
 
-import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic_core import to_json
 
+from contracts.campaign import Campaign, CatchUp
 from scheduler.console import words
 from scheduler.console.answers import (
     Answer,
@@ -31,8 +30,6 @@ from scheduler.console.answers import (
 )
 from scheduler.domain.outlook import PlannedDelivery, PlannedSlot
 
-_ISO_DURATION = re.compile(r"-?P[0-9DTHMS.]+")
-_DURATION = TypeAdapter(timedelta)
 _SHORT = 48
 _CHANGES = {"new": "+ new", "changed": "~ changed", "back": "+ back", "retired": "- retired"}
 _PAST_HEADS = ("SLOT", "ASKED FOR", "VARIANT", "OUTCOME")
@@ -124,7 +121,7 @@ def _(answer: Decided) -> Iterator[str]:
     if answer.pause:
         yield f"{answer.campaign} is paused{change}: {_pause(answer.pause, answer.zone)}"
     elif answer.changed:
-        yield f"{answer.campaign} goes on ({answer.status})"
+        yield f"{answer.campaign} is no longer paused ({answer.status})"
     else:
         yield f"{answer.campaign} is not paused; nothing changed ({answer.status})"
 
@@ -179,7 +176,9 @@ def _backfill_state(answer: Backfilled) -> Iterator[str]:
             "nothing new: this was asked for before, and counts until"
             f" {void}; to ask again after that, choose another --key"
         )
-    elif answer.asked and answer.said_due >= answer.deliveries:
+    elif answer.asked and answer.said_due is None:
+        yield f"asked for; too many to be looked up; a scheduler that runs before {void} says them"
+    elif answer.asked and answer.said_due == answer.deliveries:
         yield f"asked for; said by a scheduler: all {_deliveries(answer.deliveries)}"
     elif answer.asked:
         yield (
@@ -229,31 +228,35 @@ def _facts(answer: Description) -> Iterator[tuple[str, str]]:
     yield "revision", f"{campaign.revision}, since {words.local(answer.since, zone)}"
     yield "schedule", campaign.schedule
     yield "zone", zone
-    for field in ("quiet_hours", "blackouts"):
-        if plan[field]:
-            yield field.replace("_", " "), ", ".join(plan[field])
-    for field in ("jitter", "channel_offset"):
-        if words.duration(_DURATION.validate_python(plan[field])) != "0 s":
-            yield field.replace("_", " "), _value(plan[field])
+    if plan.quiet_hours:
+        yield "quiet hours", ", ".join(plan.quiet_hours)
+    if plan.blackouts:
+        yield "blackouts", ", ".join(plan.blackouts)
+    if plan.jitter:
+        yield "jitter", words.duration(plan.jitter)
+    if plan.channel_offset:
+        yield "channel offset", words.duration(plan.channel_offset)
     yield "channels", f"{len(campaign.channels):,}: {words.listed(campaign.channels)}"
-    yield "variants", f"{len(plan['variants'])}: {_variants(plan)}"
-    yield "rotation", f"{plan['rotation']}, {plan['rotation_scope']}".replace("_", " ")
-    yield "after outages", _catch_up(plan["catch_up"])
-    yield "if uncertain", plan["on_uncertain"] or f"as for every {campaign.kind}"
+    yield "variants", f"{len(plan.variants)}: {_variants(plan)}"
+    yield "rotation", f"{plan.rotation}, {plan.rotation_scope}".replace("_", " ")
+    yield "after outages", _catch_up(plan.catch_up)
+    yield "if uncertain", plan.uncertain_policy
 
 
-def _variants(plan: dict[str, Any]) -> str:
-    weighted = plan["rotation"] == "weighted"
+def _variants(plan: Campaign) -> str:
+    weighted = plan.rotation == "weighted"
     return words.listed(
-        (f"{v['id']} x{v['weight']}" if weighted else v["id"] for v in plan["variants"]), at_most=8
+        (f"{v.id} x{v.weight}" if weighted else v.id for v in plan.variants), at_most=8
     )
 
 
-def _catch_up(policy: dict[str, Any]) -> str:
-    if policy["policy"] == "skip":
+def _catch_up(catch_up: CatchUp) -> str:
+    if catch_up.policy == "skip":
         return "skip what was missed"
-    what = f"post the newest {policy['max']}" if policy["policy"] == "all" else "post the latest"
-    window = _value(policy["window"]) if policy["window"] else "half of the interval, 2 h at most"
+    what = f"post the newest {catch_up.max}" if catch_up.policy == "all" else "post the latest"
+    window = "half the time to the next slot, 2 h at most"
+    if catch_up.window is not None:
+        window = words.duration(catch_up.window)
     return f"{what}, if not older than {window}"
 
 
@@ -322,10 +325,10 @@ def _changed(change: CampaignChange) -> Iterator[str]:
     if change.change in {"new", "back"}:
         yield change.summary
     for field in change.fields:
-        yield f"{field.field}: {_old_to_new(field)}"
+        yield f"{field.field}: {_old_to_new(field, change.zone)}"
 
 
-def _old_to_new(change: FieldChange) -> str:
+def _old_to_new(change: FieldChange, zone: str) -> str:
     old, new = change.old, change.new
     if isinstance(old, dict) or isinstance(new, dict):
         return "added" if old is None else "removed" if new is None else "changed"
@@ -333,7 +336,7 @@ def _old_to_new(change: FieldChange) -> str:
         return _channels(old, new)
     if isinstance(old, str) and isinstance(new, str):
         old, new = _where_they_differ(old, new)
-    return f"{_value(old)} → {_value(new)}"
+    return f"{_value(old, zone)} → {_value(new, zone)}"
 
 
 def _channels(old: Sequence[str], new: Sequence[str]) -> str:
@@ -351,17 +354,21 @@ def _where_they_differ(old: str, new: str) -> tuple[str, str]:
     return (f"…{old[cut:]}", f"…{new[cut:]}") if cut else (old, new)
 
 
-def _value(value: Any) -> str:
-    if value is None or value in ([], ""):
-        return "none"
-    if isinstance(value, str) and _ISO_DURATION.fullmatch(value):
-        return words.duration(_DURATION.validate_python(value))
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return words.listed(value)
-    if isinstance(value, str):
-        quoted = any(sign.isspace() for sign in value)
-        return f'"{_shortened(value)}"' if quoted else _shortened(value)
-    return _shortened(json.dumps(value, ensure_ascii=False))
+def _value(value: Any, zone: str) -> str:
+    match value:
+        case None | "" | () | []:
+            return "none"
+        case timedelta():
+            return words.duration(value)
+        case datetime():
+            return words.local(value, zone)
+        case str():
+            quoted = any(sign.isspace() for sign in value)
+            return f'"{_shortened(value)}"' if quoted else _shortened(value)
+        case list() | tuple() if all(isinstance(item, str) for item in value):
+            return words.listed(value)
+        case _:
+            return _shortened(to_json(value).decode())
 
 
 def _shortened(value: str, length: int = _SHORT) -> str:

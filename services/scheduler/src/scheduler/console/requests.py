@@ -141,22 +141,23 @@ async def backfill(
     refuse_retired(state)
     event = _backfilled(state, plan, actor, clock(), note)
     said, new = await _say_once(connection, event)
-    if (said.since, said.until) != (plan.since, plan.until):
-        raise RefusedError(_used(said), "choose another --key")
+    plan = _as_said(plan, said)
     wanted = [d for _, ids in _slots(state, plan.since, plan.until) for d in ids]
-    said_due = 0
+    said_due = None
     if len(wanted) <= LOOK_UPS:
         said_due = await _wait_for_due(reader, wanted, plan.already_due, wait)
-    void = said.decided_at + REQUEST_WINDOW
-    return replace(plan, asked=True, new=new, void_after=void, said_due=said_due)
+    return replace(plan, new=new, said_due=said_due)
 
 
 async def _asked_before(reader: Reader, state: CampaignState, plan: Backfilled) -> Backfilled:
     probe = _backfilled(state, plan, "", plan.until, "")
     entry = await reader.last(probe.subject)
     said = entry.envelope.data if entry else None
-    if not isinstance(said, CampaignBackfilled):
-        return plan
+    return _as_said(plan, said) if isinstance(said, CampaignBackfilled) else plan
+
+
+def _as_said(plan: Backfilled, said: CampaignBackfilled) -> Backfilled:
+    """Return `plan` as one that was asked for; raises RefusedError for a key of another range."""
     if (said.since, said.until) != (plan.since, plan.until):
         raise RefusedError(_used(said), "choose another --key")
     return replace(plan, asked=True, void_after=said.decided_at + REQUEST_WINDOW)

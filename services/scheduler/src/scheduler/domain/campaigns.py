@@ -1,8 +1,7 @@
 """What the log says about each campaign: its definitions in their order, pauses and requests."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 
 from contracts.campaign import Campaign
 from contracts.envelope import Envelope
@@ -28,15 +27,18 @@ class Era:
 
     definition: Campaign
     since: datetime
-    first_ordinal: int = 0
-    run_now: bool = False
+    timetable: Timetable = field(compare=False, repr=False)
     until: datetime | None = None
     retired: bool = False
 
-    @cached_property
-    def timetable(self) -> Timetable:
-        """Where its slots lie."""
-        return Timetable(self.definition, now_at=self.since if self.run_now else None)
+    @property
+    def begin(self) -> datetime:
+        """All its slots are later than this."""
+        return self.timetable.begin
+
+    def ended(self, now: datetime) -> datetime:
+        """Return until when its slots count, `now` at most."""
+        return min(now, self.until or now)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ class Pause:
 
     def covers(self, moment: datetime) -> bool:
         """Whether nothing is fired at `moment`."""
-        return self.since <= moment and (self.until is None or moment < self.until)
+        return self.since <= moment and self.open(moment)
+
+    def open(self, moment: datetime) -> bool:
+        """Whether it does not end before `moment`."""
+        return self.until is None or moment < self.until
 
 
 @dataclass(frozen=True)
@@ -84,15 +90,20 @@ class CampaignState:
     def ordinal_after(self, moment: datetime) -> int:
         """Return the number of the first slot after `moment`."""
         era = self.era_at(moment)
-        until = min(moment, era.until or moment)
-        return era.first_ordinal + era.timetable.count(era.since, until) + era.run_now
+        return era.timetable.ordinal_after(era.ended(moment))
 
 
-def evolve(known: CampaignState | None, envelope: Envelope) -> CampaignState | None:
-    """Fold one event about the campaign; what is said before it was defined changes nothing."""
+def evolve(
+    known: CampaignState | None, envelope: Envelope, stored_at: datetime
+) -> CampaignState | None:
+    """Fold one event about the campaign; what is said before it was defined changes nothing.
+
+    `stored_at` is the log's own time of the event. A plan takes effect no earlier than that,
+    whatever clock its writer had: what other replicas fired until then was of the plan before.
+    """
     match envelope.data:
         case CampaignDefined() as event:
-            return _defined(known, event, event.effective_at or envelope.time)
+            return _defined(known, event, max(event.effective_at or stored_at, stored_at))
         case (
             CampaignPaused()
             | CampaignResumed()
@@ -106,17 +117,23 @@ def evolve(known: CampaignState | None, envelope: Envelope) -> CampaignState | N
 
 
 def _defined(known: CampaignState | None, event: CampaignDefined, since: datetime) -> CampaignState:
-    plan = event.definition
     if known is None:
-        era = Era(plan, since, event.first_ordinal, run_now=plan.run_now)
-        return CampaignState(event.revision, (era,))
+        return CampaignState(event.revision, (_era(event, since, run_now=True),))
     before = known.eras[-1]
-    # Two replicas' clocks may differ: an era never ends before it began.
+    # An era never ends before it began.
     since = max(since, before.since, before.until or since)
     closed = replace(before, until=before.until or since)
     kept = _pruned(known, since)
-    era = Era(plan, since, event.first_ordinal)
-    return replace(kept, revision=event.revision, eras=(*kept.eras[:-1], closed, era))
+    eras = (*kept.eras[:-1], closed, _era(event, since))
+    return replace(kept, revision=event.revision, eras=eras)
+
+
+def _era(event: CampaignDefined, since: datetime, *, run_now: bool = False) -> Era:
+    plan = event.definition
+    timetable = Timetable(
+        plan, since, first_ordinal=event.first_ordinal, run_now=run_now and plan.run_now
+    )
+    return Era(plan, since, timetable)
 
 
 def _decided(
@@ -129,7 +146,9 @@ def _decided(
             pause = Pause(at, event.until, event.note, event.actor)
             return replace(known, pauses=(*_ended(known.pauses, at), pause))
         case CampaignResumed():
-            return replace(known, pauses=_ended(known.pauses, at))
+            # All that were said before, also by a clock that is ahead of this one's.
+            ended = (replace(p, until=max(at, p.since)) if p.open(at) else p for p in known.pauses)
+            return replace(known, pauses=tuple(ended))
         case CampaignRetired():
             era = known.eras[-1]
             closed = replace(era, until=era.until or max(at, era.since), retired=True)

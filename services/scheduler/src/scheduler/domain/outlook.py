@@ -1,10 +1,9 @@
 """What lies ahead of a campaign, and what lies behind it: for people to look at."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby, islice, takewhile
+from itertools import groupby, islice
 from typing import Literal
 
 from contracts.events import CampaignBackfilled, CampaignTriggered
@@ -96,8 +95,8 @@ def behind(state: CampaignState, now: datetime, count: int) -> list[PastSlot]:
     """Return the newest `count` slots whose time has come, also requested ones, newest first."""
     found: dict[datetime, PastSlot] = {}
     for era in state.eras:
-        for at in _latest(era, min(now, era.until or now), count):
-            found[at] = _past(era, at)
+        for at in era.timetable.latest(era.ended(now), after=era.begin, at_most=count):
+            found[at] = _past(era, era.timetable.planned(at))
     for slot in _requested(state):
         found.setdefault(slot.at, slot)
     return sorted(found.values(), key=lambda slot: slot.at, reverse=True)[:count]
@@ -115,13 +114,14 @@ def triggered(state: CampaignState, request: CampaignTriggered) -> PastSlot:
 
 def instants(state: CampaignState, since: datetime, until: datetime) -> int:
     """Count the slots of the range, left out or not; stops soon after RANGE_INSTANTS."""
-    total = 0
-    for number, era in enumerate(state.eras):
-        begin = since - INSTANT if number == 0 else max(since - INSTANT, era.since)
-        end = min(until, era.until or until)
-        if begin < end:
-            total += len(era.timetable.latest(end, after=begin, at_most=RANGE_INSTANTS + 1))
-    return total
+    first = state.eras[0]
+    before = first.timetable.of_the_past(since - INSTANT)
+    ranges = [(before, min(until, first.begin))]
+    ranges += [(era.timetable, era.ended(until)) for era in state.eras]
+    return sum(
+        len(timetable.latest(end, after=since - INSTANT, at_most=RANGE_INSTANTS + 1))
+        for timetable, end in ranges
+    )
 
 
 def _leave_out(planned: list[PlannedSlot], slot: Slot) -> None:
@@ -142,26 +142,17 @@ def _planned(state: CampaignState, slot: Slot, batches: Iterable[Batch]) -> Plan
     return PlannedSlot(slot.at, slot.at, paused=paused, deliveries=deliveries)
 
 
-def _latest(era: Era, until: datetime, count: int) -> list[datetime]:
-    begin = era.since - INSTANT if era.run_now else era.since
-    limit = era.definition.limit
-    if limit and era.first_ordinal + era.timetable.count(begin, until) > limit:
-        slots = era.timetable.slots(begin, era.first_ordinal)
-        past = (slot.at for slot in takewhile(lambda slot: slot.at <= until, slots))
-        return list(deque(past, maxlen=count))
-    return era.timetable.latest(until, after=begin, at_most=count)
-
-
-def _past(era: Era, at: datetime, request: str | None = None) -> PastSlot:
+def _past(era: Era, slot: Slot, request: str | None = None) -> PastSlot:
     plan = era.definition
-    slot = next(era.timetable.slots(at - INSTANT, 0))
     deliveries = tuple(
         PastDelivery(
-            delivery_id(plan.id, channel, at), channel, at + era.timetable.delay(slot, position)
+            delivery_id(plan.id, channel, slot.at),
+            channel,
+            slot.at + era.timetable.delay(slot, position),
         )
         for position, channel in enumerate(plan.channels)
     )
-    return PastSlot(at, deliveries, request)
+    return PastSlot(slot.at, deliveries, request)
 
 
 def _requested(state: CampaignState) -> Iterator[PastSlot]:
@@ -172,4 +163,4 @@ def _requested(state: CampaignState) -> Iterator[PastSlot]:
             case CampaignBackfilled():
                 slots = backfill(state, request.since, request.until)
                 for era, slot in islice(slots, BACKFILL_SLOTS):
-                    yield _past(era, slot.at, request.request)
+                    yield _past(era, slot, request.request)

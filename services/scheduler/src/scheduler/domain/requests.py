@@ -10,7 +10,7 @@ from contracts.ids import Channel
 from scheduler.domain.campaigns import CampaignState, Era, Request
 from scheduler.domain.rotation import choose
 from scheduler.domain.slots import due_type, place
-from scheduler.domain.timetable import INSTANT, Slot
+from scheduler.domain.timetable import INSTANT, Slot, Timetable
 
 REQUEST_WINDOW = timedelta(hours=2)
 """A request that no scheduler saw within this time is not carried out any more."""
@@ -24,15 +24,17 @@ def answer(state: CampaignState, request: Request, now: datetime) -> Iterator[Du
     if isinstance(request, CampaignTriggered):
         yield from _triggered(state, request, now)
     elif now - request.decided_at <= REQUEST_WINDOW and not state.retired:
-        yield from _backfilled(state, request)
+        yield from _backfilled(state, request, min(now, request.decided_at))
 
 
-def _backfilled(state: CampaignState, request: CampaignBackfilled) -> Iterator[Due]:
-    until = min(request.until, request.decided_at)
+def _backfilled(
+    state: CampaignState, request: CampaignBackfilled, asked_at: datetime
+) -> Iterator[Due]:
+    until = min(request.until, asked_at)
     for era, slot in islice(backfill(state, request.since, until), BACKFILL_SLOTS):
         for position, channel in enumerate(era.definition.channels):
             # One that still waits for its jitter or its turn is due by itself.
-            passed = slot.at + era.timetable.delay(slot, position) <= request.decided_at
+            passed = slot.at + era.timetable.delay(slot, position) <= asked_at
             if passed and channel in state.definition.channels:
                 yield _due(state, request, channel, slot.at, slot.ordinal, "backfill")
 
@@ -43,17 +45,16 @@ def backfill(state: CampaignState, since: datetime, until: datetime) -> Iterator
     Before the campaign was defined they lie where its first known definition would have put them.
     """
     first = state.eras[0]
-    yield from _between(first, since - INSTANT, min(until, first.since), ordinal=0)
+    before = first.timetable.of_the_past(since - INSTANT)
+    yield from _between(first, before, since - INSTANT, min(until, first.begin))
     for era in state.eras:
-        begin = max(since - INSTANT, era.since)
-        ordinal = era.first_ordinal + era.timetable.count(era.since, begin) + era.run_now
-        yield from _between(era, begin, min(until, era.until or until), ordinal)
+        yield from _between(era, era.timetable, since - INSTANT, era.ended(until))
 
 
 def _between(
-    era: Era, after: datetime, until: datetime, ordinal: int
+    era: Era, timetable: Timetable, after: datetime, until: datetime
 ) -> Iterator[tuple[Era, Slot]]:
-    for slot in takewhile(lambda slot: slot.at <= until, era.timetable.slots(after, ordinal)):
+    for slot in takewhile(lambda slot: slot.at <= until, timetable.slots(after)):
         if slot.exclusion is None:
             yield era, slot
 

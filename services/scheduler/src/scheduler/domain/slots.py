@@ -1,13 +1,14 @@
-"""What is said about each slot: due or missed and why, for every channel, oldest first.
+"""What is said about each slot: due or missed and why, for every channel, in the order of firing.
 
-The cursor is how far a campaign is settled. It is kept in memory only: what was said is found in
-the log again, and the log takes each delivery once.
+How far a campaign is settled stands nowhere: what was said is found in the log again, and the log
+takes each delivery once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby, takewhile
+from heapq import merge
+from itertools import groupby
 from typing import Any
 
 from contracts.campaign import Campaign
@@ -29,34 +30,13 @@ EXPIRY_FLOOR = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """How far a campaign is settled.
-
-    Every slot up to `slot` is; of the next one, whose number is `ordinal` (None: it has to be
-    counted), what was to be fired up to `fired`.
-    """
-
-    slot: datetime
-    fired: datetime
-    ordinal: int | None = None
-
-
-@dataclass(frozen=True)
 class Batch:
-    """Those channels of one slot that are fired at one moment; `last`: the slot has no other."""
+    """Those channels of one slot that are fired at one moment."""
 
     era: Era
     slot: Slot
     fire_at: datetime
     channels: tuple[Channel, ...]
-    last: bool = True
-
-    @property
-    def settled(self) -> Cursor:
-        """The cursor once all of it was said."""
-        if self.last:
-            return Cursor(self.slot.at, self.fire_at, self.slot.next_ordinal)
-        return Cursor(self.slot.at - INSTANT, self.fire_at, self.slot.ordinal)
 
 
 @dataclass(frozen=True)
@@ -69,14 +49,17 @@ class Verdict:
 
 
 def recent(state: CampaignState, now: datetime) -> list[tuple[Era, datetime]]:
-    """Return the slots that lie within the horizon and not after `now`, oldest first."""
+    """Return the slots that were begun within the horizon until `now`, in that order."""
     found = [
         (era, at)
         for era in state.eras
         if era.definition.channels
-        for at in _recent_of(era, min(now, era.until or now), now - HORIZON)
+        for at in era.timetable.latest(era.ended(now), after=now - HORIZON, at_most=HORIZON_SLOTS)
     ]
-    return found[-HORIZON_SLOTS:]
+    if not any(era.definition.jitter for era in state.eras):
+        return found[-HORIZON_SLOTS:]
+    begun = sorted((first_fired(era, at), number) for number, (era, at) in enumerate(found))
+    return [found[number] for at, number in begun if at <= now][-HORIZON_SLOTS:]
 
 
 def first_delivery(slot: tuple[Era, datetime]) -> DeliveryId:
@@ -85,30 +68,32 @@ def first_delivery(slot: tuple[Era, datetime]) -> DeliveryId:
     return delivery_id(era.definition.id, era.definition.channels[0], at)
 
 
-def unsettled(state: CampaignState, now: datetime) -> Cursor:
-    """Return the cursor of a campaign of which the log says nothing within the horizon."""
+def first_fired(era: Era, at: datetime) -> datetime:
+    """Return when the slot `at` is fired in the first of its channels."""
+    if not era.definition.jitter:
+        return at
+    return at + era.timetable.delay(era.timetable.planned(at), 0)
+
+
+def horizon(state: CampaignState, now: datetime) -> datetime:
+    """Return the moment up to which nothing is said any more, whether it was said or not."""
     slots = recent(state, now)
-    begin = slots[0][1] if slots else max(now, state.eras[0].since)
-    return Cursor(begin - INSTANT, begin - INSTANT)
+    return (slots[0][1] if slots else now) - INSTANT
 
 
-def settled_before(at: datetime, ordinal: int | None) -> Cursor:
-    """Return the cursor of a campaign whose slot `at` is the newest of which the log speaks.
+def batches(state: CampaignState, fired: Mapping[datetime, datetime]) -> Iterator[Batch]:
+    """Yield what is to be said, in the order in which it is fired, without end.
 
-    Another channel's event of that slot may be missing: it is said again, and nothing twice.
+    `fired` says of each era, by its beginning, up to when that was done.
     """
-    return Cursor(at - INSTANT, at - INSTANT, ordinal)
-
-
-def batches(state: CampaignState, cursor: Cursor) -> Iterator[Batch]:
-    """Yield all that comes after `cursor`, in the order in which it is to be said, without end."""
-    for era in state.eras:
-        if (era.until and era.until <= cursor.slot) or not era.definition.channels:
-            continue
-        for slot in _slots_after(era, cursor):
-            for batch in _batches_of(era, slot):
-                if batch.fire_at > cursor.fired:
-                    yield batch
+    return merge(
+        *(
+            _batches_after(era, max(fired.get(era.begin, era.begin), era.begin))
+            for era in state.eras
+            if era.definition.channels
+        ),
+        key=lambda batch: batch.fire_at,
+    )
 
 
 def settle(state: CampaignState, passed: Sequence[Batch], now: datetime) -> list[Verdict]:
@@ -137,33 +122,17 @@ def events(state: CampaignState, verdict: Verdict) -> Iterator[Due | SlotMissed]
 
 def upcoming(state: CampaignState, now: datetime) -> Iterator[Batch]:
     """Yield what is planned after `now`, for a look ahead."""
-    moment = max(now, state.eras[-1].since - INSTANT)
-    return batches(state, Cursor(moment, moment))
+    return batches(state, {era.begin: now for era in state.eras})
 
 
-def _recent_of(era: Era, until: datetime, horizon: datetime) -> list[datetime]:
-    after = max(_begin(era), horizon)
-    if not era.definition.limit:
-        return era.timetable.latest(until, after=after, at_most=HORIZON_SLOTS)
-    slots = era.timetable.slots(_begin(era), era.first_ordinal)
-    return [slot.at for slot in takewhile(lambda slot: slot.at <= until, slots) if slot.at > after]
-
-
-def _begin(era: Era) -> datetime:
-    return era.since - INSTANT if era.run_now else era.since
-
-
-def _slots_after(era: Era, cursor: Cursor) -> Iterator[Slot]:
-    begin = _begin(era)
-    if cursor.slot <= begin:
-        slots = era.timetable.slots(begin, era.first_ordinal)
-    elif cursor.ordinal is None:
-        passed = era.timetable.count(era.since, cursor.slot) + era.run_now
-        slots = era.timetable.slots(cursor.slot, era.first_ordinal + passed)
-    else:
-        slots = era.timetable.slots(cursor.slot, cursor.ordinal)
-    until = era.until
-    return takewhile(lambda slot: slot.at <= until, slots) if until else slots
+def _batches_after(era: Era, fired: datetime) -> Iterator[Batch]:
+    # A slot before `fired` may have channels that wait for their turn: the newest one, as delays
+    # end before the next slot comes.
+    begun = era.timetable.latest(fired, after=era.begin, at_most=1)
+    for slot in era.timetable.slots(begun[0] - INSTANT if begun else era.begin):
+        if era.until and slot.at > era.until:
+            return
+        yield from (batch for batch in _batches_of(era, slot) if batch.fire_at > fired)
 
 
 def _batches_of(era: Era, slot: Slot) -> Iterator[Batch]:
@@ -174,13 +143,8 @@ def _batches_of(era: Era, slot: Slot) -> Iterator[Batch]:
     delays = [era.timetable.delay(slot, position) for position in range(len(channels))]
     for delay, group in groupby(range(len(channels)), key=lambda position: delays[position]):
         positions = list(group)
-        yield Batch(
-            era,
-            slot,
-            slot.at + delay,
-            channels[positions[0] : positions[-1] + 1],
-            last=positions[-1] == len(channels) - 1,
-        )
+        among = channels[positions[0] : positions[-1] + 1]
+        yield Batch(era, slot, slot.at + delay, among)
 
 
 def _hindrance(state: CampaignState, batch: Batch) -> MissedReason | None:
@@ -212,16 +176,25 @@ def _wanted(plan: Campaign, unhindered: Sequence[Batch], now: datetime) -> set[d
 def _judge(
     state: CampaignState, batch: Batch, now: datetime, *, wanted: bool, newest: bool
 ) -> Verdict:
-    if reason := _hindrance(state, batch):
+    if reason := _hindrance(state, batch) or _stopped(state, batch, now):
         return Verdict(batch, reason=reason)
     late = now - batch.fire_at
     if late <= (ON_TIME if newest else min(ON_TIME, batch.slot.gap / 2)):
         return Verdict(batch, trigger="schedule")
-    if reason := _hindered_now(state, now):
+    # What is late comes at a time that the owner did not plan: it may be one without posts.
+    if reason := state.eras[-1].timetable.exclusion(now):
         return Verdict(batch, reason=reason)
     if wanted:
         return Verdict(batch, trigger="catchup")
     return Verdict(batch, reason=_reason(state.definition, batch, late))
+
+
+def _stopped(state: CampaignState, batch: Batch, now: datetime) -> MissedReason | None:
+    """Return what the owner decided since: nothing is posted then, however late it was decided."""
+    plan = state.definition
+    if state.retired or not plan.enabled or (plan.end and batch.slot.at > plan.end):
+        return "retired"
+    return "paused" if state.pause(now) else None
 
 
 def _reason(plan: Campaign, batch: Batch, late: timedelta) -> MissedReason:
@@ -230,11 +203,6 @@ def _reason(plan: Campaign, batch: Batch, late: timedelta) -> MissedReason:
     if late > plan.catch_up_window(batch.slot.gap):
         return "catchup_window"
     return "limit" if plan.catch_up.policy == "all" else "superseded"
-
-
-def _hindered_now(state: CampaignState, now: datetime) -> MissedReason | None:
-    """Return why a late slot cannot be fired now either."""
-    return state.eras[-1].timetable.exclusion(now) or ("paused" if state.pause(now) else None)
 
 
 def _due(state: CampaignState, where: Mapping[str, Any], batch: Batch, trigger: Trigger) -> Due:
