@@ -1,14 +1,15 @@
 """What lies ahead of a campaign, and what lies behind it: for people to look at."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby, islice
 from typing import Literal
 
-from contracts.events import CampaignBackfilled, CampaignTriggered
+from contracts.events import CampaignTriggered
 from contracts.ids import Channel, DeliveryId, VariantId, delivery_id
-from scheduler.domain.campaigns import CampaignState, Era
+from scheduler.domain.campaigns import CampaignState, Era, Request
 from scheduler.domain.requests import BACKFILL_SLOTS, backfill
 from scheduler.domain.rotation import choose
 from scheduler.domain.slots import Batch, upcoming
@@ -93,13 +94,14 @@ def ahead(state: CampaignState, now: datetime, count: int) -> list[PlannedSlot]:
 
 def behind(state: CampaignState, now: datetime, count: int) -> list[PastSlot]:
     """Return the newest `count` slots whose time has come, also requested ones, newest first."""
-    found: dict[datetime, PastSlot] = {}
+    found: dict[datetime, Callable[[], PastSlot]] = {}
     for era in state.eras:
         for at in era.timetable.latest(era.ended(now), after=era.begin, at_most=count):
-            found[at] = _past(era, era.timetable.planned(at))
-    for slot in _requested(state):
-        found.setdefault(slot.at, slot)
-    return sorted(found.values(), key=lambda slot: slot.at, reverse=True)[:count]
+            found[at] = partial(_past, era, era.timetable.planned(at))
+    for request in state.requests:
+        for at, build in _requested(state, request):
+            found.setdefault(at, build)
+    return [found[at]() for at in sorted(found, reverse=True)[:count]]
 
 
 def triggered(state: CampaignState, request: CampaignTriggered) -> PastSlot:
@@ -107,7 +109,7 @@ def triggered(state: CampaignState, request: CampaignTriggered) -> PastSlot:
     at, name = request.decided_at, request.campaign
     deliveries = tuple(
         PastDelivery(delivery_id(name, channel, at), channel, at)
-        for channel in request.channels or state.definition.channels
+        for channel in request.channels or state.era_at(at).definition.channels
     )
     return PastSlot(at, deliveries, request.request)
 
@@ -155,12 +157,12 @@ def _past(era: Era, slot: Slot, request: str | None = None) -> PastSlot:
     return PastSlot(slot.at, deliveries, request)
 
 
-def _requested(state: CampaignState) -> Iterator[PastSlot]:
-    for request in state.requests:
-        match request:
-            case CampaignTriggered():
-                yield triggered(state, request)
-            case CampaignBackfilled():
-                slots = backfill(state, request.since, request.until)
-                for era, slot in islice(slots, BACKFILL_SLOTS):
-                    yield _past(era, slot, request.request)
+def _requested(
+    state: CampaignState, request: Request
+) -> Iterator[tuple[datetime, Callable[[], PastSlot]]]:
+    if isinstance(request, CampaignTriggered):
+        yield request.decided_at, partial(triggered, state, request)
+        return
+    slots = backfill(state, request.since, request.until)
+    for era, slot in islice(slots, BACKFILL_SLOTS):
+        yield slot.at, partial(_past, era, slot, request.request)
