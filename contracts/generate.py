@@ -16,9 +16,11 @@ import yaml
 
 from contracts import calendar
 from contracts.campaign import CampaignFile
+from contracts.creative import ALBUM_SIZES
 from contracts.envelope import CONTENT_TYPE, Envelope, schema_uri
 from contracts.events import EVENTS, Event
 from contracts.examples import example
+from contracts.markup import FORMATS
 from contracts.streams import EVENTS as STREAM
 
 ROOT = Path(__file__).parent
@@ -44,10 +46,14 @@ MODELS = {
     "A cron schedule": "CronSchedule",
     "catch_up": "CatchUp",
     "A variant": "Variant",
+    "A medium": "Medium",
+    "preview": "Preview",
     "A button that answers": "CallbackCta",
     "A button that opens the bot": "BotCta",
     "offer": "StarsOffer",
+    "A button that links to the bot": "DeepLinkCta",
     "A button that leads to a page": "LinkCta",
+    "A button that copies": "CopyCta",
 }
 """The headings in the owners' reference, and the models whose fields stand below them."""
 
@@ -69,6 +75,7 @@ _DURATION = {
         {"const": 0},
     ]
 }
+_ALBUM = {"minItems": ALBUM_SIZES[0], "maxItems": ALBUM_SIZES[-1]}
 _ZONE = {"pattern": "^[A-Za-z0-9_+/-]+$", "examples": ["UTC", "Europe/Berlin"]}
 _MACROS = "|".join(
     "".join(f"[{sign.upper()}{sign}]" for sign in name.removeprefix("@"))
@@ -116,14 +123,24 @@ WRITTEN: dict[str, dict[str, Any]] = {
         rf"\s*(@({_MACROS})|\S+(\s+\S+){{4}})\s*", "0 9 * * mon-fri", "@daily"
     ),
     "CronSchedule.zone": _or_null({"type": "string", **_ZONE}),
+    "CopyCta.label": _LABEL,
+    "DeepLinkCta.greeting": _TEXT,
+    "DeepLinkCta.label": _LABEL,
+    "DeepLinkCta.target": _or_null(_ADDRESS),
     "IntervalSchedule.every": _DURATION,
     "IntervalSchedule.phase": _DURATION,
     "LinkCta.label": _LABEL,
     "LinkCta.target": _ADDRESS,
-    "Variant.text": _TEXT,
+    "Medium.url": _or_null(_ADDRESS),
+    "Preview.url": _or_null(_ADDRESS),
+    "Variant.album": {"type": "array", "items": {"$ref": "#/$defs/Medium"}, **_ALBUM},
+    "Variant.album_text": _or_null(_TEXT),
+    "Variant.format": {"enum": list(FORMATS)},
+    "Variant.preview": {"anyOf": [{"const": "off"}, {"$ref": "#/$defs/Preview"}, {"type": "null"}]},
 }
 """How people write what the models hold in another form."""
 
+_WITH_MEDIA = {"anyOf": [{"required": ["media"]}, {"required": ["album"]}]}
 _NOT_WEIGHTED = {"properties": {"rotation": {"not": {"const": "weighted"}}}}
 RULES: dict[str, list[dict[str, Any]]] = {
     "Campaign": [
@@ -151,6 +168,14 @@ RULES: dict[str, list[dict[str, Any]]] = {
             "if": {"required": ["max"]},
             "then": {"properties": {"policy": {"const": "all"}}, "required": ["policy"]},
         }
+    ],
+    "Medium": [{"oneOf": [{"required": ["url"]}, {"required": ["file_id"]}]}],
+    "Variant": [
+        {
+            "if": {"not": _WITH_MEDIA},
+            "then": {"required": ["text"], "properties": {"text": _TEXT}},
+        },
+        {"if": {"required": ["album_text"]}, "then": {"required": ["album"]}},
     ],
 }
 """What a campaign's fields say about each other."""
@@ -225,7 +250,7 @@ def _for_editors(name: str, value: dict[str, Any], described: dict[str, str]) ->
     for key in ("title", "default"):
         result.pop(key, None)
     # What is empty or made of fields is no default that an editor should write out.
-    if isinstance(default, str | int):
+    if isinstance(default, str | int) and default != "":
         result["default"] = _DEFAULTS.get(default, default)
     return result
 

@@ -191,7 +191,7 @@ def test_the_random_campaigns_use_what_campaigns_have() -> None:
     collect()
     ctas = {cta.kind for campaign in seen for variant in campaign.variants for cta in variant.ctas}
 
-    assert ctas == {"callback", "bot", "link"}
+    assert ctas == {"callback", "bot", "deep_link", "link", "copy"}
     assert {campaign.kind for campaign in seen} == {"guide", "promo"}
     assert {type(campaign.catch_up) for campaign in seen} == {CatchUp}
     assert {type(variant) for campaign in seen for variant in campaign.variants} == {Variant}

@@ -4,61 +4,92 @@ A campaign that validates can be posted: Telegram's limits (Bot API docs, `sendM
 `InlineKeyboardButton`) are checked here, so that a slot cannot fail on its content when it is due.
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PositiveInt,
     StringConstraints,
     Tag,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
 
 from contracts import calendar
+from contracts.creative import (
+    TEXT_LIMIT,
+    BotCta,
+    CallbackCta,
+    CopyCta,
+    Cta,
+    DeepLinkCta,
+    LinkCta,
+    Medium,
+    PostedAddress,
+    Preview,
+    StarsOffer,
+    Variant,
+    WebAddress,
+    faults,
+)
 from contracts.durations import Duration
-from contracts.ids import CampaignId, Channel, Instant, VariantId
+from contracts.ids import CampaignId, Channel, Instant
+from contracts.placeholders import fill
+from contracts.reading import FILE, Plan, Problem, Whole, YesOrNo, either, of_files, problems
+
+__all__ = [
+    "TEXT_LIMIT",
+    "BotCta",
+    "CallbackCta",
+    "Campaign",
+    "CampaignFile",
+    "CatchUp",
+    "CopyCta",
+    "CronSchedule",
+    "Cta",
+    "DeepLinkCta",
+    "Interval",
+    "IntervalSchedule",
+    "Kind",
+    "LinkCta",
+    "Medium",
+    "PostedAddress",
+    "Preview",
+    "Revision",
+    "Rotation",
+    "RotationScope",
+    "Schedule",
+    "StarsOffer",
+    "UncertainPolicy",
+    "Variant",
+    "WebAddress",
+    "read_plan",
+]
 
 Kind = Literal["guide", "promo"]
 Rotation = Literal["round_robin", "weighted", "shuffled"]
 RotationScope = Literal["shared", "per_channel"]
 UncertainPolicy = Literal["hold", "drop", "resend"]
 
-TEXT_LIMIT = 4096
-"""Characters of a message's text, counted in UTF-16 code units: the stricter of two ways."""
-
 UNCERTAIN_DEFAULTS: dict[Kind, UncertainPolicy] = {"guide": "hold", "promo": "drop"}
 CATCH_UP_LIMIT = timedelta(hours=2)
 LONGEST_DELAY = timedelta(hours=12)
 """Jitter, or the offset from one channel to the next: more of it is a schedule of its own."""
 
+_SAMPLE = datetime(2000, 12, 31, 12, tzinfo=UTC)
+
 LONGEST = timedelta(days=366)
 """No interval and no catch-up window is longer: time arithmetic stays within the calendar."""
 
-_HIGHEST_PORT = 65_535
 _VAGUE_ZONES = {"localtime", "Factory"}
-_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zl", "Zp", "Zs"}
-_INVISIBLE_SIGNS = {"\u2800", "\ufffc"}
-"""A blank pattern and a placeholder, which Telegram counts as spaces."""
-
-
-class _Plan(BaseModel):
-    """A part of a plan. Read from the log it is open, as events are; `read_plan` closes it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 @cache
@@ -80,33 +111,6 @@ def _same_everywhere(zone: str) -> str:
     if zone in _VAGUE_ZONES:
         raise ValueError(f"{zone!r} is another zone on every machine; write one such as UTC")
     return zone
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http(s) address such as https://example.org/offer")
-    if any(character.isspace() or not character.isprintable() for character in url):
-        raise ValueError("must be an address without spaces and line breaks")
-    return url
-
-
-def _posted_address(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    name, _, last = host.rpartition(".")
-    if not (name and last) and ":" not in host:
-        raise ValueError(
-            f"Telegram refuses the host {host!r}: write a name with a dot or an IP address,"
-            " such as https://example.org/offer"
-        )
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError(f"the port must be a number from 1 to {_HIGHEST_PORT}; correct it")
-    return url
 
 
 def _whole_seconds(value: timedelta) -> timedelta:
@@ -158,140 +162,31 @@ def _in_the_zone(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str | date):
         text = value if isinstance(value, str) else value.isoformat()
         return calendar.moment(text, info.data.get("zone", "UTC"), ends=info.field_name == "end")
-    if info.context is _FILE:  # a number would be seconds since 1970
+    if info.context is FILE:  # a number would be seconds since 1970
         raise ValueError("write a date such as 2026-12-01, 2026-12-01T09:00 or with +01:00")
     return value
 
 
 def _has_unit(value: object, info: ValidationInfo) -> object:
-    if info.context is _FILE and isinstance(value, int | float) and value != 0:
+    if info.context is FILE and isinstance(value, int | float) and value != 0:
         raise ValueError("has no unit; write a duration such as 4h, 1h30m or 45s")
     return value
 
 
-def _only(kind: type, remedy: str) -> BeforeValidator:
-    """Keep out of files what pydantic would take for a `kind`: "yes", "3", 3.0, or true for 1."""
-
-    def check(value: object, info: ValidationInfo) -> object:
-        if info.context is _FILE and type(value) is not kind:
-            raise ValueError(remedy)
-        return value
-
-    return BeforeValidator(check)
-
-
 def _on_the_second(value: timedelta, info: ValidationInfo) -> timedelta:
-    if info.context is _FILE and value.microseconds:
+    if info.context is FILE and value.microseconds:
         raise ValueError("must be a whole number of seconds; round it")
     return value
 
 
-def _fits_message(text: str) -> str:
-    length = len(text.encode("utf-16-le")) // 2
-    if length > TEXT_LIMIT:
-        raise ValueError(f"text is {length} characters long; Telegram takes {TEXT_LIMIT}")
-    return text
-
-
-def _visible(text: str) -> str:
-    for character in text:
-        unseen = unicodedata.category(character) in _INVISIBLE_CATEGORIES
-        if not unseen and character not in _INVISIBLE_SIGNS:
-            return text
-    raise ValueError("shows nothing, and Telegram refuses it; add a character that people see")
-
-
-def _of_files(rule: Callable[[str], str]) -> AfterValidator:
-    """Keep `rule` in files only: what the log holds from before the rule must still be read."""
-
-    def keep(value: str, info: ValidationInfo) -> str:
-        return rule(value) if info.context is _FILE else value
-
-    return AfterValidator(keep)
-
-
-_FILE = object()
-
-_YesOrNo = Annotated[bool, _only(bool, "must be true or false, without quotes")]
-_Whole = _only(int, "must be a whole number, without quotes")
 _Unit = BeforeValidator(_has_unit)
 
-Zone = Annotated[str, AfterValidator(_known_zone), _of_files(_same_everywhere)]
+Zone = Annotated[str, AfterValidator(_known_zone), of_files(_same_everywhere)]
 Interval = Annotated[Duration, AfterValidator(_whole_seconds)]
-WebAddress = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_web_address)]
-PostedAddress = Annotated[WebAddress, AfterValidator(_posted_address)]
-"""A web address that Telegram takes for a button."""
-
-Label = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64, strip_whitespace=True),
-    _of_files(_visible),
-]
-Greeting = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=TEXT_LIMIT, strip_whitespace=True),
-    AfterValidator(_fits_message),
-    _of_files(_visible),
-]
-Target = Annotated[WebAddress, _of_files(_posted_address)]
-
-
-class StarsOffer(_Plan):
-    """A Telegram Stars invoice that the bot shows to a person who opened it."""
-
-    title: Annotated[str, StringConstraints(min_length=1, max_length=32)]
-    description: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    stars: Annotated[int, Field(ge=1, le=10_000), _Whole]
-
-
-class CallbackCta(_Plan):
-    """A button that answers with a short text where the person is."""
-
-    kind: Literal["callback"]
-    label: Label
-    answer: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    alert: _YesOrNo = False
-
-
-class BotCta(_Plan):
-    """A button that opens the chat with the bot, which greets and makes its offer."""
-
-    kind: Literal["bot"]
-    label: Label
-    greeting: Greeting
-    target: Target | None = None
-    offer: StarsOffer | None = None
-
-
-class LinkCta(_Plan):
-    """A button that leads to a web page through Fingerpost's redirect."""
-
-    kind: Literal["link"]
-    label: Label
-    target: Target
-
-
-Cta = Annotated[CallbackCta | BotCta | LinkCta, Field(discriminator="kind")]
-
-
-class Variant(_Plan):
-    """One creative of a campaign: a text (plain, as people write it) and its tracked buttons."""
-
-    id: VariantId
-    text: Annotated[
-        str,
-        StringConstraints(min_length=1, strip_whitespace=True),
-        AfterValidator(_fits_message),
-        _of_files(_visible),
-    ]
-    ctas: Annotated[tuple[Cta, ...], Field(max_length=8)] = ()
-    weight: Annotated[int, Field(ge=1, le=100), _Whole] = 1
-
-
 Phase = Annotated[Duration, AfterValidator(_not_negative), AfterValidator(_on_the_second), _Unit]
 
 
-class IntervalSchedule(_Plan):
+class IntervalSchedule(Plan):
     """Slots on the UTC epoch grid: every instant t with (t - phase) divisible by `every`."""
 
     every: Annotated[Interval, _Unit] = timedelta(hours=4)
@@ -300,19 +195,19 @@ class IntervalSchedule(_Plan):
     @model_validator(mode="after")
     def _phase_within_interval(self) -> Self:
         if self.phase >= self.every:
-            raise _problems((("phase",), "phase must be shorter than every; shorten it"))
+            raise problems((("phase",), "phase must be shorter than every; shorten it"))
         return self
 
 
-class CronSchedule(_Plan):
+class CronSchedule(Plan):
     """Slots at wall times: `cron` has five fields or is a macro, `zone` is the campaign's if None.
 
     A wall time that the clock shows twice counts once; `repeat_in_overlap` asks for both.
     """
 
-    cron: Annotated[str, _of_files(calendar.cron_fields)]
+    cron: Annotated[str, of_files(calendar.cron_fields)]
     zone: Zone | None = None
-    repeat_in_overlap: _YesOrNo = False
+    repeat_in_overlap: YesOrNo = False
 
 
 def _kind_of_schedule(value: Any) -> str:
@@ -320,19 +215,14 @@ def _kind_of_schedule(value: Any) -> str:
     return "by_cron" if is_cron else "by_interval"
 
 
-def _either(schema: dict[str, Any]) -> None:
-    # What pydantic says is `oneOf`; that no schedule is both is beyond the compatibility check.
-    schema["anyOf"] = schema.pop("oneOf")
-
-
 Schedule = Annotated[
     Annotated[CronSchedule, Tag("by_cron")] | Annotated[IntervalSchedule, Tag("by_interval")],
     Discriminator(_kind_of_schedule),
-    Field(json_schema_extra=_either),
+    Field(json_schema_extra=either),
 ]
 
 
-class CatchUp(_Plan):
+class CatchUp(Plan):
     """What becomes of slots that passed while nothing ran.
 
     Of those within the window none is fired (`skip`), the latest, or `all` but `max` at most, the
@@ -340,7 +230,7 @@ class CatchUp(_Plan):
     """
 
     policy: Literal["skip", "latest", "all"] = "latest"
-    max: Annotated[int, Field(ge=1, le=1000), _Whole] = 10
+    max: Annotated[int, Field(ge=1, le=1000), Whole] = 10
     window: Annotated[Duration, AfterValidator(_not_negative), _Unit] | None = None
 
 
@@ -356,7 +246,7 @@ ZonedInstant = Annotated[Instant, BeforeValidator(_in_the_zone)]
 Delay = Annotated[Duration, AfterValidator(_short), _Unit]
 
 
-class Campaign(_Plan):
+class Campaign(Plan):
     """A plan: kind, schedule, channels, rotation of variants.
 
     `schedules` holds several schedules, and is then used in place of `schedule`. `start` and `end`
@@ -369,14 +259,14 @@ class Campaign(_Plan):
     id: CampaignId
     kind: Kind
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    enabled: _YesOrNo = True
+    enabled: YesOrNo = True
     zone: Zone = "UTC"
     schedule: Schedule = IntervalSchedule()
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=20)] = ()
-    run_now: _YesOrNo = False
+    run_now: YesOrNo = False
     start: ZonedInstant | None = None
     end: ZonedInstant | None = None
-    limit: Annotated[PositiveInt, _Whole] | None = None
+    limit: Annotated[PositiveInt, Whole] | None = None
     quiet_hours: Annotated[tuple[QuietHours, ...], BeforeValidator(_as_list)] = ()
     blackouts: Annotated[tuple[Blackout, ...], BeforeValidator(_as_list)] = ()
     jitter: Delay = timedelta(0)
@@ -394,10 +284,10 @@ class Campaign(_Plan):
             *_repeated("variants", "variant id", [variant.id for variant in self.variants]),
             *_repeated("channels", "channel", self.channels),
             *_dead_ends(self),
-            *(_contradictions(self) if info.context is _FILE else ()),
+            *(_contradictions(self) if info.context is FILE else ()),
         ]
         if found:
-            raise _problems(*found)
+            raise problems(*found)
         return self
 
     @property
@@ -417,17 +307,17 @@ class Campaign(_Plan):
         return min(gap / 2, CATCH_UP_LIMIT)
 
 
-class CampaignFile(_Plan):
+class CampaignFile(Plan):
     """The whole file. Editors check it by `contracts/schemas/campaigns.json`."""
 
-    version: Annotated[Literal[1], _Whole] = 1
+    version: Annotated[Literal[1], Whole] = 1
     campaigns: Annotated[tuple[Campaign, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
         ids = [campaign.id for campaign in self.campaigns]
         if found := list(_repeated("campaigns", "campaign id", ids)):
-            raise _problems(*found)
+            raise problems(*found)
         return self
 
 
@@ -436,29 +326,14 @@ def read_plan(document: object) -> CampaignFile:
 
     Unknown fields are errors: in a file they are typing errors, not news from a newer version.
     """
-    return CampaignFile.model_validate(document, extra="forbid", context=_FILE)
+    return CampaignFile.model_validate(document, extra="forbid", context=FILE)
 
 
 Revision = PositiveInt
 """Counts the definitions of one campaign, from 1."""
 
 
-_Problem = tuple[tuple[str | int, ...], str]
-"""The place, from the model on, and what is wrong there with its remedy."""
-
-
-def _problems(*found: _Problem) -> ValidationError:
-    """Make an error that has all of them: a ValueError could tell one, of the whole model."""
-    return ValidationError.from_exception_data(
-        "Campaign",
-        [
-            {"type": "value_error", "loc": place, "input": None, "ctx": {"error": remedy}}
-            for place, remedy in found
-        ],
-    )
-
-
-def _repeated(field: str, what: str, values: Sequence[str]) -> Iterator[_Problem]:
+def _repeated(field: str, what: str, values: Sequence[str]) -> Iterator[Problem]:
     counts = Counter(values)
     seen: set[str] = set()
     for place, value in enumerate(values):
@@ -467,19 +342,20 @@ def _repeated(field: str, what: str, values: Sequence[str]) -> Iterator[_Problem
         seen.add(value)
 
 
-def _dead_ends(plan: Campaign) -> Iterator[_Problem]:
+def _dead_ends(plan: Campaign) -> Iterator[Problem]:
     for place, variant in enumerate(plan.variants):
-        if plan.kind == "promo" and not variant.ctas:
+        if plan.kind == "promo" and not variant.tracked:
             yield (
                 ("variants", place),
                 f"promo variant {variant.id!r} needs at least one CTA; list one under ctas:",
             )
 
 
-def _contradictions(plan: Campaign) -> Iterator[_Problem]:
+def _contradictions(plan: Campaign) -> Iterator[Problem]:
     yield from _unclear_timing(plan)
     yield from _endless_quiet(plan)
     yield from _late_channels(plan)
+    yield from _filled_badly(plan)
     if "max" in plan.catch_up.model_fields_set and plan.catch_up.policy != "all":
         remedy = "catch_up.max counts for policy all only; remove it, or write policy: all"
         yield ("catch_up", "max"), remedy
@@ -489,7 +365,7 @@ def _contradictions(plan: Campaign) -> Iterator[_Problem]:
             yield ("variants", place, "weight"), remedy
 
 
-def _unclear_timing(plan: Campaign) -> Iterator[_Problem]:
+def _unclear_timing(plan: Campaign) -> Iterator[Problem]:
     given = plan.model_fields_set
     if "schedules" in given and "schedule" in given:
         remedy = "give schedule for one, or schedules for several; remove one of the two"
@@ -501,7 +377,7 @@ def _unclear_timing(plan: Campaign) -> Iterator[_Problem]:
         yield ("end",), remedy
 
 
-def _endless_quiet(plan: Campaign) -> Iterator[_Problem]:
+def _endless_quiet(plan: Campaign) -> Iterator[Problem]:
     quiet = calendar.quiet_minutes(plan.quiet_hours)
     if len(quiet) == timedelta(days=1) // timedelta(minutes=1):
         yield ("quiet_hours",), "leave no minute of the day for a post; shorten or remove one"
@@ -514,7 +390,7 @@ def _endless_quiet(plan: Campaign) -> Iterator[_Problem]:
             yield ("quiet_hours",), remedy
 
 
-def _late_channels(plan: Campaign) -> Iterator[_Problem]:
+def _late_channels(plan: Campaign) -> Iterator[Problem]:
     delay = plan.jitter + plan.channel_offset * max(0, len(plan.channels) - 1)
     gap = min(_gap(schedule) for schedule in plan.timing) if delay else timedelta.max
     if delay >= gap:
@@ -524,6 +400,15 @@ def _late_channels(plan: Campaign) -> Iterator[_Problem]:
             f" less than the interval of {gap}; shorten them"
         )
         yield (field,), remedy
+
+
+def _filled_badly(plan: Campaign) -> Iterator[Problem]:
+    """Find what is too long only once its placeholders are filled."""
+    channel = max(plan.channels, key=len, default="")
+    for place, variant in enumerate(plan.variants):
+        if variant.placeholders:
+            for where, remedy in faults(fill(variant, plan, channel, _SAMPLE)):
+                yield ("variants", place, *where), remedy
 
 
 def _gap(schedule: Schedule) -> timedelta:

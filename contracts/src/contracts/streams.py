@@ -35,19 +35,33 @@ EVENTS = Stream(
 )
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """A key-value bucket whose keys run out so long after they were last written."""
+
+    name: str
+    lifetime: timedelta
+
+
 def _lane(kind: Kind) -> Consumer:
     return Consumer(
         durable=f"sender-{kind}",
         subjects=(f"{kind}.due.*",),
         ack="explicit",
-        # A sender at work says so every 5 s; one that was killed is replaced after this time.
-        ack_wait=timedelta(seconds=15),
-        max_ack_pending=1_000,
+        # A sender at work says so every 3 s; what one that was killed had in hand comes back then.
+        ack_wait=timedelta(seconds=9),
+        # What waits for its chat counts too, and must not keep others out.
+        max_ack_pending=50_000,
     )
 
 
 SENDER_GUIDE = _lane("guide")
 SENDER_PROMO = _lane("promo")
+
+SENDER_LEASE = Bucket(name="sender_lease", lifetime=timedelta(seconds=8))
+"""Who sends for a bot: one key each, by the bot's id."""
+SENDER_SPENDING = Bucket(name="sender_spending", lifetime=timedelta(days=3))
+"""How many sends a bot may have paid for: one key for each bot and day."""
 
 
 def analytics_consumer(version: int) -> Consumer:

@@ -5,6 +5,9 @@ from contracts.ids import DeliveryId
 CAMPAIGNS = "campaign.>"
 DUES = ("guide.due.*", "promo.due.*")
 SLOTS = (*DUES, "slot.missed.*")
+SENT = "message.sent.*"
+FAILED = "message.failed.*.*"
+UNCERTAIN = "message.uncertain.*.*"
 
 
 def due_of(delivery: DeliveryId) -> str:

@@ -117,6 +117,8 @@ class BotApi:
                 raise Refusal(429, "Too Many Requests")
             case "no_rights":
                 raise bad_request("need administrator rights in the channel chat")
+            case "no_file":
+                raise bad_request("failed to get HTTP URL content")
             case "migrated":
                 raise self._migrate(parameters, fault)
             case _:

@@ -5,10 +5,10 @@ Limits and texts from the Bot API docs; lengths count after parsing, in UTF-16 u
 
 from typing import Any
 
+from contracts.marks import utf16_length
 from sandbox.entities import format_text
 from sandbox.forms import Parameters, Upload
 from sandbox.links import link_fault
-from sandbox.marks import utf16_length
 from sandbox.records import Json
 from sandbox.refusals import Refusal, bad_request
 from sandbox.telegram import Call
@@ -23,7 +23,11 @@ _SHAPES: dict[str, Json] = {
     "animation": {**_SIZES, "duration": 3},
     "document": {},
 }
-_FLAGS = ("show_caption_above_media", "has_media_spoiler")
+_FLAGS = {
+    "show_caption_above_media": "show_caption_above_media",
+    "has_spoiler": "has_media_spoiler",
+}
+"""Parameters, and what they are called in the message."""
 
 
 def text_content(parameters: Parameters) -> Json:
@@ -49,7 +53,7 @@ def caption_content(parameters: Parameters) -> Json:
     content: Json = {"caption": text} if text else {}
     if text and entities:
         content["caption_entities"] = entities
-    return content | {flag: True for flag in _FLAGS if parameters.boolean(flag)}
+    return content | {name: True for flag, name in _FLAGS.items() if parameters.boolean(flag)}
 
 
 def _formatted(parameters: Parameters, text: str, entities: str) -> tuple[str, list[Json]]:

@@ -6,10 +6,11 @@ Facts from the Bot API docs and tdlib (td/telegram/MessageEntity.cpp, fix_format
 import re
 from typing import Any
 
-from sandbox.html_markup import parse_html
+from contracts.html_markup import parse_html
+from contracts.markdown_markup import parse_markdown
+from contracts.marks import Entity, MarkupError, Output, utf16_length
+from contracts.markup import finished, trimmed
 from sandbox.links import link_fault, normalized
-from sandbox.markdown_markup import parse_markdown
-from sandbox.marks import Entity, MarkupError, Output, utf16_length
 from sandbox.refusals import bad_request
 
 _PARSERS = {"html": parse_html, "markdownv2": parse_markdown}
@@ -36,13 +37,15 @@ def format_text(
     """The text and entities of a message; Refusal when Telegram would refuse them."""
     if parse_mode:
         output = _parse(text, parse_mode)
-        found = [_without_stray_language(e) for e in output.entities]
+        found = finished(output)
         text = output.text
     else:
         found = [_checked(e, utf16_length(text)) for e in entities or []]
     found = [e for e in map(_with_link, found) if e["length"] > 0]
-    text, found = _trimmed(text, found)
-    found = sorted(found + _automatic(text, found), key=lambda e: (e["offset"], -e["length"]))
+    text, kept = trimmed(text, found)
+    found = sorted(
+        [*kept, *_automatic(text, list(kept))], key=lambda e: (e["offset"], -e["length"])
+    )
     return text, found[:_MOST_ENTITIES]
 
 
@@ -54,12 +57,6 @@ def _parse(text: str, parse_mode: str) -> Output:
         return parser(text)
     except MarkupError as error:
         raise bad_request(f"can't parse entities: {error}") from None
-
-
-def _without_stray_language(entity: Entity) -> Entity:
-    if entity["type"] == "code":
-        entity.pop("language", None)
-    return entity
 
 
 def _checked(entity: Any, length: int) -> Entity:
@@ -93,20 +90,6 @@ def _with_link(entity: Entity) -> Entity:
     if fault and "offset" in entity:
         raise bad_request(f"entity URL '{url}' is invalid: {fault}")
     return {**entity, "url": normalized(url)}
-
-
-def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """Without the white space around it; entities are cut to what is left."""
-    lead = utf16_length(text) - utf16_length(text.lstrip())
-    stripped = text.strip()
-    end = utf16_length(stripped)
-    kept = []
-    for entity in entities:
-        begin = max(0, entity["offset"] - lead)
-        stop = min(end, entity["offset"] - lead + entity["length"])
-        if stop > begin:
-            kept.append({**entity, "offset": begin, "length": stop - begin})
-    return stripped, kept
 
 
 def _automatic(text: str, given: list[Entity]) -> list[Entity]:

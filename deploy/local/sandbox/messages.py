@@ -9,7 +9,7 @@ from sandbox.buttons import inline_keyboard
 from sandbox.content import caption_content, media_content, text_content
 from sandbox.forms import Parameters
 from sandbox.posting import post_as_bot
-from sandbox.records import Json, Place
+from sandbox.records import Chat, Json, Place
 from sandbox.refusals import bad_request
 from sandbox.telegram import Call
 
@@ -61,7 +61,10 @@ def _send(call: Call, content: Any) -> Json:
     place = call.place()
     call.require_posting(place)
     fields |= (
-        markup_fields(call.parameters) | reply_fields(call, place) | option_fields(call.parameters)
+        markup_fields(call.parameters)
+        | reply_fields(call, place)
+        | option_fields(call.parameters)
+        | topic_fields(call, place)
     )
     call.spend(place)
     return post_as_bot(call.telegram, call.bot, place, fields).body
@@ -76,6 +79,16 @@ def markup_fields(parameters: Parameters) -> Json:
 def option_fields(parameters: Parameters) -> Json:
     """Protection against forwarding, when asked for."""
     return {"has_protected_content": True} if parameters.boolean("protect_content") else {}
+
+
+def topic_fields(call: Call, place: Place) -> Json:
+    """The topic, which supergroups have; here a supergroup has every topic that is asked for."""
+    if not call.parameters.has("message_thread_id"):
+        return {}
+    if not isinstance(place, Chat) or place.type != "supergroup":
+        raise bad_request("message thread not found")
+    topic = call.parameters.integer("message_thread_id")
+    return {"message_thread_id": topic, "is_topic_message": True}
 
 
 def reply_fields(call: Call, place: Place) -> Json:
@@ -102,7 +115,7 @@ def send_media_group(call: Call) -> list[Json]:
     contents = [_album_item(call, item) for item in media]
     call.spend(place, len(contents))
     album = {"media_group_id": str(call.world.counters.next("album", start=13_000_000_000))}
-    shared = album | option_fields(call.parameters)
+    shared = album | option_fields(call.parameters) | topic_fields(call, place)
     return [post_as_bot(call.telegram, call.bot, place, c | shared).body for c in contents]
 
 

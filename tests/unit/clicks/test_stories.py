@@ -6,7 +6,7 @@ import pytest
 
 from chassis.log import LogUnavailableError
 from clicks.domain.decisions import GONE, HELLO, OFFER_GONE, THANKS
-from contracts.campaign import BotCta, CallbackCta, LinkCta
+from contracts.campaign import BotCta, CallbackCta, CopyCta, DeepLinkCta, LinkCta, StarsOffer
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked
 from contracts.examples import PROMO_DELIVERY, USER, example
 from contracts.token import CtaRef, TokenSigner
@@ -99,6 +99,26 @@ async def test_a_greeting_without_an_offer_carries_its_target(story, updates):
 
     assert [answer["method"] for answer in answers] == ["sendMessage"]
     assert link_button(answers[0]) == {"text": "Plans", "url": page}
+
+
+async def test_a_deep_link_is_greeted_and_offered_as_a_bot_cta_is(story, updates):
+    offer = StarsOffer(title="Premium", description="30 days", stars=250)
+    story.given_ctas(DeepLinkCta(kind="deep_link", label="Ask", greeting="Hi", offer=offer))
+
+    greeting, invoice = await story.when(updates.said(f"/start {story.token(0)}"))
+
+    assert [type(event) for event in story.log.events] == [BotStarted]
+    assert (greeting["text"], invoice["payload"]) == ("Hi", story.token(0))
+    [answer] = await story.when(updates.checkout(total_amount=250))
+    assert answer["ok"] is True
+
+
+async def test_a_copy_cta_hands_over_its_text_should_anybody_start_by_it(story, updates):
+    story.given_ctas(CopyCta(kind="copy", label="Copy", copied="WINTER-26"))
+
+    [answer] = await story.when(updates.said(f"/start {story.token(0)}"))
+
+    assert answer["text"] == "WINTER-26"
 
 
 async def test_a_link_cta_that_was_posted_as_a_deep_link_hands_over_its_target(story, updates):

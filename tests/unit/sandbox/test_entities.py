@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.marks import utf16_length
 from sandbox.entities import format_text
-from sandbox.marks import utf16_length
 from sandbox.refusals import Refusal
 
 PREFIX = "🏟 🏟&lt;"  # 13 bytes before a tag, so that offsets show they are counted in bytes

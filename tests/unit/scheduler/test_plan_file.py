@@ -126,12 +126,61 @@ BROKEN = {
             )
         ],
     ),
+    "unclosed tag": (
+        ("text: Read this.", "text: Read <b>this.\n        format: html"),
+        [
+            (
+                "plan.yaml:11: campaigns[0].variants[0].text: line 1, column 6: Can't find end tag"
+                ' corresponding to start tag "b"; close it by </b>'
+            )
+        ],
+    ),
+    "unknown format": (
+        ("text: Read this.", "text: Read this.\n        format: rtf"),
+        [
+            (
+                "plan.yaml:12: campaigns[0].variants[0].format: unknown format 'rtf';"
+                " write plain, html or markdown"
+            )
+        ],
+    ),
+    "album of one": (
+        ("        text: Read this.", "        album: [{kind: photo, file_id: AB}]"),
+        [
+            (
+                "plan.yaml:10: campaigns[0].variants[0].album_text:"
+                " an album takes no buttons: write album_text, the message below it that has them"
+            ),
+            (
+                "plan.yaml:11: campaigns[0].variants[0].album:"
+                " an album has 2 to 10 items; write a single one as media"
+            ),
+        ],
+    ),
+    "medium without a source": (
+        ("        text: Read this.", "        media: {kind: photo}"),
+        [
+            (
+                "plan.yaml:11: campaigns[0].variants[0].media:"
+                " needs one source: url, or file_id; give one of them"
+            )
+        ],
+    ),
+    "unknown placeholder": (
+        ("text: Read this.", "text: Read {it}.\n        placeholders: true"),
+        [
+            (
+                "plan.yaml:11: campaigns[0].variants[0].text: unknown placeholder {it};"
+                " write one of {campaign}, {channel}, {date}, {time}, or {{ for the sign {"
+            )
+        ],
+    ),
     "button of no kind": (
         ("          - kind: link\n            label", "          - label"),
         [
             (
                 "plan.yaml:13: campaigns[0].variants[0].ctas[0]:"
-                " say which kind of button it is: kind: callback, bot or link"
+                " say which kind of button it is: kind: callback, bot, deep_link, link or copy"
             )
         ],
     ),
@@ -247,7 +296,7 @@ def test_a_campaign_too_large_for_the_log_is_told_with_its_remedy(tmp_path: Path
     assert len(PlanFile(path, CHANNELS).load()[0].variants) == 60
     assert problems(tmp_path, begin + large) == [
         (
-            "plan.yaml:3: campaigns[0]: is 550 KiB of JSON, the log takes 512;"
+            "plan.yaml:3: campaigns[0]: is 560 KiB of JSON, the log takes 512;"
             " share its variants or channels out to several campaigns"
         )
     ]
@@ -621,7 +670,7 @@ def models() -> Iterator[type[BaseModel]]:
     return (
         model
         for model in vars(contract).values()
-        if isinstance(model, type) and issubclass(model, contract._Plan) and model.model_fields
+        if isinstance(model, type) and issubclass(model, contract.Plan) and model.model_fields
     )
 
 
@@ -692,6 +741,31 @@ def test_editors_take_what_the_service_takes(lines: str, tmp_path: Path) -> None
     assert editors_problems(text) == []
 
 
+BUTTON = "{kind: callback, label: a, answer: b}"
+TAKEN_VARIANTS = [
+    "media: {kind: photo, url: 'https://example.org/a.jpg'}",
+    "text: a, media: {kind: video, file_id: AB, spoiler: true}",
+    "text: '<b>a</b>', format: html, silent: true, protect: true, pin: true, topic: 7",
+    "text: a, preview: off",
+    "text: a, preview: {url: 'https://example.org/', size: small, above: true}",
+    "text: '{date}', placeholders: true",
+    "album: [{kind: photo, file_id: A}, {kind: video, file_id: B}]",
+    "text: a, ctas: [{kind: deep_link, label: a, greeting: b}]",
+    "text: a, ctas: [{kind: copy, label: a, copied: b}, {kind: copy, label: a, copied: b}]",
+    f"text: a, ctas: [{BUTTON}, {{beside: true, {BUTTON[1:]}]",
+]
+
+
+@pytest.mark.parametrize("fields", TAKEN_VARIANTS)
+def test_editors_take_the_variants_that_the_service_takes(fields: str, tmp_path: Path) -> None:
+    text = BARE[: BARE.index("      - id: one")] + f"      - {{id: one, {fields}}}\n"
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+
+    assert PlanFile(path, CHANNELS).load()
+    assert editors_problems(text) == []
+
+
 BAD = [
     "colour: red",
     "enabled: on",
@@ -725,6 +799,17 @@ BAD = [
     "kind: promo\n    variants: [{id: a, text: a}]",
     "variants: [{id: a, text: a, weight: 2}]",
     "variants: [{id: a, text: ' '}]",
+    "variants: [{id: a}]",
+    "variants: [{id: a, text: a, format: rtf}]",
+    "variants: [{id: a, text: a, preview: on}]",
+    "variants: [{id: a, text: a, pin: on}]",
+    "variants: [{id: a, text: a, topic: 0}]",
+    "variants: [{id: a, text: a, ctas: [{kind: copy, label: a, copied: ''}]}]",
+    "variants: [{id: a, media: {kind: photo}}]",
+    "variants: [{id: a, media: {kind: photo, url: a.jpg}}]",
+    "variants: [{id: a, media: {kind: photo, url: 'https://a.org/', file_id: AB}}]",
+    "variants: [{id: a, album: [{kind: photo, file_id: AB}]}]",
+    "variants: [{id: a, text: a, album_text: b}]",
     "variants: [{id: a, text: a, ctas: [{kind: link, label: a, target: /x}]}]",
     f"variants: [{{id: a, text: a, ctas: [{{kind: callback, answer: a, label: {'a' * 65}}}]}}]",
     "variants: []",

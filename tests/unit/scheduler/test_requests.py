@@ -1,5 +1,6 @@
 """What operators ask for beside the schedule, and what comes of it."""
 
+from contracts.campaign import Variant
 from contracts.events import (
     CampaignBackfilled,
     CampaignPaused,
@@ -45,6 +46,26 @@ def test_a_trigger_may_name_a_variant_and_channels() -> None:
 
     story.hears("01:20", triggered("01:20", variant="v2", channels=(B,)))
     story.when("01:20:01").then("01:20 B due v2 (manual)")
+
+
+def test_the_texts_are_filled_in_for_each_channel_and_slot_wherever_a_due_event_comes_from() -> (
+    None
+):
+    text = "{campaign} in {channel}, {date} {time}"
+    variant = Variant(id="v0", text=text, placeholders=True)
+    plan = guides(channels=(A, B), title="News", zone="Asia/Tokyo")
+    plan = plan.model_copy(update={"variants": (variant,)})
+    story = given(("00:30", defined(plan)))
+
+    [planned, _] = story.when("04:00").said
+    [requested, _] = story.hears("16:20", triggered("16:20")).when("16:20:01").said[-2:]
+    [again, _] = story.hears("16:30", backfilled("16:30", "00:00", "00:00")).when("16:31").said[-2:]
+
+    assert [event.variant.text for event in (planned, requested, again)] == [  # type: ignore[union-attr]
+        f"News in {A}, 2026-03-01 13:00",
+        f"News in {A}, 2026-03-02 01:20",
+        f"News in {A}, 2026-03-01 09:00",
+    ]
 
 
 def test_a_trigger_does_not_disturb_the_rotation() -> None:

@@ -17,8 +17,9 @@ FailureClass = Literal[
     "target",
     "too_large",
     "unauthorized",
+    "lost",
 ]
-SkipReason = Literal["expired", "channel_disabled"]
+SkipReason = Literal["expired", "channel_disabled", "dropped"]
 
 
 class _MessageFact(Event):
@@ -40,8 +41,10 @@ class _AttemptFact(_MessageFact):
 class MessageClaimed(_AttemptFact):
     """`claimant` is about to send; nobody else may make this attempt.
 
-    `mark` is a text that the message will carry, `last_known_message_id` the highest id seen in
-    the channel before: by both a lost message can be recognised later.
+    `mark` is the address of an invisible link that the message will carry, None where it carries
+    none; `last_known_message_id` the highest id seen in the channel before: by both a lost message
+    can be recognised later. (The first senders wrote a button's token there, which is no address
+    and cannot be looked for.)
     """
 
     type: ClassVar[str] = "fingerpost.message.claimed.v1"
@@ -61,7 +64,7 @@ class MessageSent(_AttemptFact):
 
     `latency_ms` runs from the planned instant until Telegram took the message. `audience` is the
     channel's member count, None where it was not known in time. `reconciled`: the message was
-    found later, as the answer to the send had been lost.
+    found later, as the answer to the send had been lost: by looking, or by `actor`, a person.
     """
 
     type: ClassVar[str] = "fingerpost.message.sent.v1"
@@ -71,6 +74,7 @@ class MessageSent(_AttemptFact):
     latency_ms: int
     audience: NonNegativeInt | None = None
     reconciled: bool = False
+    actor: str | None = None
 
     @property
     def cause(self) -> str:
@@ -90,24 +94,36 @@ class _Outcome(_AttemptFact):
 
 
 class MessageFailed(_Outcome):
-    """Telegram certainly did not take this attempt; `retry_at` None: there will be no other."""
+    """Telegram certainly did not take this attempt; `retry_at` None: there will be no other.
+
+    `lost`: the answer was lost, and the message is not in the channel; `actor` is the person who
+    said so, None where the sender looked.
+    """
 
     type: ClassVar[str] = "fingerpost.message.failed.v1"
     failure: FailureClass
     failed_at: Instant
     retry_at: Instant | None = None
+    actor: str | None = None
 
 
 class MessageUncertain(_Outcome):
-    """Nobody knows whether Telegram took this attempt; `policy` is what is done about it."""
+    """Nobody could find out whether Telegram took this attempt; `policy` is what is done about it.
+
+    `description` says why looking was not possible.
+    """
 
     type: ClassVar[str] = "fingerpost.message.uncertain.v1"
     policy: UncertainPolicy
 
 
 class MessageSkipped(_MessageFact):
-    """The delivery will not be sent, or not be tried again: its time is over."""
+    """The delivery will not be sent, or not be tried again.
+
+    `expired`: its time is over; `dropped`: `actor`, a person, gave an uncertain one up.
+    """
 
     type: ClassVar[str] = "fingerpost.message.skipped.v1"
     reason: SkipReason
     skipped_at: Instant
+    actor: str | None = None

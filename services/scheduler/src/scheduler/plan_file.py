@@ -26,6 +26,7 @@ _VARIABLES: Mapping[Kind, str] = {"guide": "GUIDES_CHAT_IDS_JSON", "promo": "PRO
 _UNIONS = {"schedule", "schedules", "ctas"}
 """Fields of several shapes: what pydantic puts behind them in a place names the shape."""
 
+_BUTTONS = "callback, bot, deep_link, link or copy"
 _REMEDIES = {
     "extra_forbidden": "unknown field; remove it or correct its name",
     "greater_than": "must be more than {gt}",
@@ -46,8 +47,8 @@ _REMEDIES = {
     "too_long": "has too many items; {max_length} at most",
     "too_short": "is empty; add at least one",
     "tuple_type": "must be a list; begin each item with a dash",
-    "union_tag_invalid": "unknown kind of button; write kind: callback, bot or link",
-    "union_tag_not_found": "say which kind of button it is: kind: callback, bot or link",
+    "union_tag_invalid": f"unknown kind of button; write kind: {_BUTTONS}",
+    "union_tag_not_found": f"say which kind of button it is: kind: {_BUTTONS}",
 }
 _SCHEDULE_SHAPE = "must be made of fields: every: 4h, or cron: 0 9 * * *"
 _FIELD_REMEDIES = {

@@ -16,7 +16,7 @@ from clicks.domain.calls import (
 )
 from clicks.domain.links import RULE_VERSION
 from clicks.domain.updates import Asked, Checkout, Payment, Start, Tap
-from contracts.campaign import BotCta, CallbackCta, Cta, LinkCta
+from contracts.campaign import BotCta, CallbackCta, CopyCta, Cta, DeepLinkCta, LinkCta
 from contracts.envelope import Envelope
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDue, PromoDue
 from contracts.token import CtaRef
@@ -114,7 +114,7 @@ def _record_start(start: Start, ref: CtaRef, cta: Cta, bot: Bot, now: datetime) 
 
 def _welcome(start: Start, cta: Cta) -> tuple[Call, ...]:
     match cta:
-        case BotCta():
+        case BotCta() | DeepLinkCta():
             greeting = say(start.chat_id, cta.greeting, label=cta.label, target=cta.target)
             if cta.offer is None:
                 return (greeting,)
@@ -123,10 +123,12 @@ def _welcome(start: Start, cta: Cta) -> tuple[Call, ...]:
             return (say(start.chat_id, HERE_YOU_ARE, label=cta.label, target=cta.target),)
         case CallbackCta():
             return (say(start.chat_id, cta.answer),)
+        case CopyCta():  # its token is in no button
+            return (say(start.chat_id, cta.copied),)
 
 
 def _check_out(checkout: Checkout, cta: Cta) -> Decision:
-    offer = cta.offer if isinstance(cta, BotCta) else None
+    offer = cta.offer if isinstance(cta, BotCta | DeepLinkCta) else None
     if offer is None or (checkout.currency, checkout.amount) != (STARS, offer.stars):
         return refuse(checkout, "other offer")
     return Decision((allow_checkout(checkout.id),))

@@ -7,6 +7,7 @@ from itertools import islice, takewhile
 from contracts.events import CampaignBackfilled, CampaignTriggered, Due, SlotMissed
 from contracts.events.slot import MissedReason, Trigger
 from contracts.ids import Channel
+from contracts.placeholders import fill
 from scheduler.domain.campaigns import CampaignState, Era, Request
 from scheduler.domain.rotation import choose
 from scheduler.domain.slots import due_type, place
@@ -96,7 +97,7 @@ def _due(
     return due_type(plan)(
         **place(state, channel, at, ordinal),
         request=request.id,
-        variant=variant or choose(plan, ordinal, channel),
+        variant=fill(variant or choose(plan, ordinal, channel), plan, channel, at),
         expires_at=request.decided_at + REQUEST_WINDOW,
         trigger=trigger,
         on_uncertain=plan.uncertain_policy,

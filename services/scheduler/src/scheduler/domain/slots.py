@@ -15,6 +15,7 @@ from contracts.campaign import Campaign
 from contracts.events import Due, GuideDue, PromoDue, SlotMissed
 from contracts.events.slot import MissedReason, Trigger
 from contracts.ids import Channel, DeliveryId, delivery_id
+from contracts.placeholders import fill
 from scheduler.domain.campaigns import HORIZON, CampaignState, Era
 from scheduler.domain.rotation import choose
 from scheduler.domain.timetable import INSTANT, Slot
@@ -209,7 +210,7 @@ def _due(state: CampaignState, where: Mapping[str, Any], batch: Batch, trigger: 
     plan, slot = state.definition, batch.slot
     return due_type(plan)(
         **where,
-        variant=choose(plan, slot.ordinal, where["channel"]),
+        variant=fill(choose(plan, slot.ordinal, where["channel"]), plan, where["channel"], slot.at),
         expires_at=batch.fire_at + max(plan.catch_up_window(slot.gap), EXPIRY_FLOOR),
         trigger=trigger,
         on_uncertain=plan.uncertain_policy,

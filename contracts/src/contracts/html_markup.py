@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from sandbox.marks import Entity, MarkupError, Output, byte_offset
+from contracts.marks import Entity, MarkupError, Output, byte_offset
 
 _SIMPLE = {
     "b": "bold",
@@ -19,6 +19,9 @@ _SIMPLE = {
     "tg-spoiler": "spoiler",
 }
 _TAGS = {*_SIMPLE, "a", "pre", "code", "blockquote", "tg-emoji"}
+_KNOWN_TAGS = (
+    "use b, i, u, s, tg-spoiler, a, code, pre, blockquote or tg-emoji, or write &lt; for the sign <"
+)
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot)(?![a-zA-Z]));?")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _SPACE = " \t\r\n\0\v"
@@ -32,6 +35,7 @@ class _Open:
     argument: str
     begin: int
     part: int
+    source_at: int
 
 
 class _Html:
@@ -47,12 +51,17 @@ class _Html:
             else:
                 self.out.add(self._character())
         if self.stack:
-            tag = self.stack[-1].tag
-            raise MarkupError(f'Can\'t find end tag corresponding to start tag "{tag}"')
+            last = self.stack[-1]
+            raise MarkupError(
+                f'Can\'t find end tag corresponding to start tag "{last.tag}"',
+                last.source_at,
+                f"close it by </{last.tag}>",
+            )
         if any(ord(c) in _SURROGATES for c in self.out.text):
             raise MarkupError(
                 "Text contains invalid Unicode characters after decoding HTML entities,"
-                " check for unmatched surrogate code units"
+                " check for unmatched surrogate code units",
+                remedy="remove it",
             )
         return self.out
 
@@ -90,16 +99,23 @@ class _Html:
         where = byte_offset(self.source, begin)
         tag = self._until(_SPACE + ">").lower()
         if not self._peek():
-            raise MarkupError(f"Unclosed start tag at byte offset {where}")
+            raise self._unclosed(begin)
         if tag not in _TAGS:
-            raise MarkupError(f'Unsupported start tag "{tag}" at byte offset {where}')
-        argument = self._attributes(tag, where)
+            words = f'Unsupported start tag "{tag}" at byte offset {where}'
+            raise MarkupError(words, begin, _KNOWN_TAGS)
+        argument = self._attributes(tag, begin)
         if tag == "span" and argument != "tg-spoiler":
-            raise MarkupError(f'Tag "span" must have class "tg-spoiler" at byte offset {where}')
+            words = f'Tag "span" must have class "tg-spoiler" at byte offset {where}'
+            raise MarkupError(words, begin, 'write <span class="tg-spoiler">, or <tg-spoiler>')
         self.at += 1
-        self.stack.append(_Open(tag, argument, self.out.length, len(self.out.parts)))
+        self.stack.append(_Open(tag, argument, self.out.length, len(self.out.parts), begin))
 
-    def _attributes(self, tag: str, where: int) -> str:
+    def _unclosed(self, begin: int, tag: str = "") -> MarkupError:
+        named = f' "{tag}"' if tag else ""
+        words = f"Unclosed start tag{named} at byte offset {byte_offset(self.source, begin)}"
+        return MarkupError(words, begin, "end it with >, or write &lt; for the sign <")
+
+    def _attributes(self, tag: str, begin: int) -> str:
         argument = ""
         while True:
             self._skip_space()
@@ -108,24 +124,27 @@ class _Html:
             name = self._until(_SPACE + "=>")
             if not name:
                 # The tag ran into the end of the text, or "=" had nothing before it.
-                reason = f'Empty attribute name in the tag "{tag}" at byte offset {where}'
-                raise MarkupError(reason if self._peek() else _unclosed(where))
+                if not self._peek():
+                    raise self._unclosed(begin)
+                where = byte_offset(self.source, begin)
+                words = f'Empty attribute name in the tag "{tag}" at byte offset {where}'
+                raise MarkupError(words, begin, 'write name="value"')
             self._skip_space()
-            value = self._attribute_value(tag, where)
+            value = self._attribute_value(tag, begin)
             argument = _argument(tag, name.lower(), value) or argument
 
-    def _attribute_value(self, tag: str, where: int) -> str | None:
+    def _attribute_value(self, tag: str, begin: int) -> str | None:
         if self._peek() != "=":
             if not self._peek():
-                raise MarkupError(f'Unclosed start tag "{tag}" at byte offset {where}')
+                raise self._unclosed(begin, tag)
             return None
         self.at += 1
         self._skip_space()
         if not self._peek():
-            raise MarkupError(f'Unclosed start tag "{tag}" at byte offset {where}')
+            raise self._unclosed(begin, tag)
         value = self._quoted() if self._peek() in "'\"" else self._token()
         if not self._peek():
-            raise MarkupError(_unclosed(where))
+            raise self._unclosed(begin)
         return value
 
     def _token(self) -> str:
@@ -133,8 +152,8 @@ class _Html:
         while self._peek().isalnum() or self._peek() in {".", "-"}:
             self.at += 1
         if self._peek() not in {*_SPACE, ">"}:
-            where = byte_offset(self.source, begin)
-            raise MarkupError(f"Unexpected end of name token at byte offset {where}")
+            words = f"Unexpected end of name token at byte offset {byte_offset(self.source, begin)}"
+            raise MarkupError(words, begin, "put the value in quotes")
         return self.source[begin : self.at].lower()
 
     def _quoted(self) -> str:
@@ -149,18 +168,22 @@ class _Html:
     def _end_tag(self, begin: int) -> None:
         where = byte_offset(self.source, begin)
         if not self.stack:
-            raise MarkupError(f"Unexpected end tag at byte offset {where}")
+            words = f"Unexpected end tag at byte offset {where}"
+            raise MarkupError(words, begin, "remove it, or write &lt; for the sign <")
         self.at += 1
         tag = self._until(_SPACE + ">").lower()
         self._skip_space()
         if self._peek() != ">":
-            raise MarkupError(f"Unclosed end tag at byte offset {where}")
+            words = f"Unclosed end tag at byte offset {where}"
+            raise MarkupError(words, begin, "end it with >")
         self.at += 1
         opened = self.stack.pop()
         if tag not in {"", opened.tag}:
             raise MarkupError(
                 f"Unmatched end tag at byte offset {where},"
-                f' expected "</{opened.tag}>", found "</{tag}>"'
+                f' expected "</{opened.tag}>", found "</{tag}>"',
+                begin,
+                "close first what was opened last",
             )
         self._close(opened)
 
@@ -179,10 +202,6 @@ class _Html:
             return False
         last["type"] = "pre"
         return True
-
-
-def _unclosed(where: int) -> str:
-    return f"Unclosed start tag at byte offset {where}"
 
 
 def _argument(tag: str, name: str, value: str | None) -> str:
@@ -213,7 +232,8 @@ def _entity(opened: _Open, inner: str) -> Entity | None:
             return {"type": "expandable_blockquote"}
         case "tg-emoji":
             if not opened.argument.isdigit():
-                raise MarkupError("Invalid custom emoji identifier specified")
+                words = "Invalid custom emoji identifier specified"
+                raise MarkupError(words, opened.source_at, 'write emoji-id="…" with its digits')
             return {"type": "custom_emoji", "custom_emoji_id": opened.argument}
     return {"type": opened.tag}
 
@@ -229,7 +249,7 @@ def _decode(match: re.Match[str]) -> str:
 def parse_html(text: str) -> Output:
     """Split HTML into text and entities.
 
-    Raises MarkupError with Telegram's words. A language on a `code` tag that is not the only
-    content of a `pre` is left for `entities.py` to drop.
+    Raises MarkupError. A language on a `code` tag that is not the only
+    content of a `pre` is left in place.
     """
     return _Html(text).parse()

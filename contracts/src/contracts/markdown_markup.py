@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.marks import MarkupError, Output, byte_offset
+from contracts.marks import MarkupError, Output, byte_offset
 
-_RESERVED = frozenset("_*[]()~`>#+-=|{}.!")
+RESERVED = frozenset("_*[]()~`>#+-=|{}.!")
 _LAST_ASCII = 126
 _LANGUAGE = re.compile(r"([^\s`]+)\n")
 # The mark that opens an entity, longest first; what it is called in JSON and in an error.
@@ -21,6 +21,7 @@ _STARTS = (
     ("~", "strikethrough", "Strikethrough"),
     ("[", "text_link", "TextUrl"),
 )
+_EMOJI = "write ![👍](tg://emoji?id=…) with its digits"
 _ENDS = {"![": "]", "[": "]"}
 
 
@@ -59,7 +60,9 @@ class _Markdown:
         if self.stack:
             last = self.stack[-1]
             where = byte_offset(self.source, last.source_at)
-            raise MarkupError(f"Can't find end of {last.name} entity at byte offset {where}")
+            words = f"Can't find end of {last.name} entity at byte offset {where}"
+            remedy = f"close it by {last.end}, or write \\ before what opens it"
+            raise MarkupError(words, last.source_at, remedy)
         return self.out
 
     def _step(self) -> None:
@@ -71,11 +74,13 @@ class _Markdown:
             self._step_in_code(character)
         elif self._at_line_start() and self._line_start(character):
             return
-        elif character not in _RESERVED:
+        elif character not in RESERVED:
             self._copy(character, 1)
         elif not (self._closes() or self._expands() or self._opens()):
             raise MarkupError(
-                f"Character '{character}' is reserved and must be escaped with the preceding '\\'"
+                f"Character '{character}' is reserved and must be escaped with the preceding '\\'",
+                self.at,
+                f"write \\{character}",
             )
 
     def _copy(self, text: str, consumed: int) -> None:
@@ -165,13 +170,15 @@ class _Markdown:
 
     def _close_emoji(self, opened: _Open) -> None:
         if not self.source.startswith("(", self.at):
-            raise MarkupError("Custom emoji entity must contain a tg://emoji URL")
+            words = "Custom emoji entity must contain a tg://emoji URL"
+            raise MarkupError(words, opened.source_at, _EMOJI)
         link = urlsplit(self._url())
         emoji = parse_qs(link.query).get("id", [""])[0]
         if (link.scheme, link.netloc) != ("tg", "emoji"):
-            raise MarkupError("Custom emoji URL must have scheme tg")
+            raise MarkupError("Custom emoji URL must have scheme tg", opened.source_at, _EMOJI)
         if not emoji.isdigit():
-            raise MarkupError("Invalid custom emoji identifier specified")
+            words = "Invalid custom emoji identifier specified"
+            raise MarkupError(words, opened.source_at, _EMOJI)
         self.out.close(opened.begin, {"type": "custom_emoji", "custom_emoji_id": emoji})
 
     def _url(self) -> str:
@@ -185,11 +192,12 @@ class _Markdown:
             self.at += 1
         if self.at >= len(self.source):
             where = byte_offset(self.source, begin)
-            raise MarkupError(f"Can't find end of a URL at byte offset {where}")
+            words = f"Can't find end of a URL at byte offset {where}"
+            raise MarkupError(words, begin, "close it by )")
         self.at += 1
         return "".join(url)
 
 
 def parse_markdown(text: str) -> Output:
-    """Split MarkdownV2 into text and entities; MarkupError in Telegram's words."""
+    """Split MarkdownV2 into text and entities; raises MarkupError."""
     return _Markdown(text).parse()
