@@ -10,7 +10,7 @@ import uvloop
 
 from bench.rows import progress, save, table
 
-PARTS = {"scheduler": "bench.scheduling"}
+PARTS = {"scheduler": "bench.scheduling", "sender": "bench.sending"}
 """Each part is a module with `async def measure() -> list[Row]`."""
 
 FOLDER = Path(".fingerpost/bench")

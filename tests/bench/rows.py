@@ -37,6 +37,7 @@ def row(
     floor: Sequence[float] = (),
     peer: Sequence[float] = (),
     at_most: float | None = None,
+    at_least: float | None = None,
     times_floor: float | None = None,
 ) -> Row:
     """Make a row of the medians over the rounds, with an aim for the value or for the ratio.
@@ -47,6 +48,8 @@ def row(
     ratio = value / least if value is not None and least else None
     if at_most is not None:
         aim, reached = f"<= {at_most:g} {unit}", value is not None and value <= at_most
+    elif at_least is not None:
+        aim, reached = f">= {at_least:g} {unit}", value is not None and value >= at_least
     elif times_floor is not None:
         aim, reached = f"<= {times_floor:g} x floor", ratio is not None and ratio <= times_floor
     else:

@@ -15,6 +15,7 @@ BOT_TOKEN = f"{BOT_ID}:test-token"
 BOT_USERNAME = "sandbox_test_bot"
 CHANNEL = -1001234567890
 OTHER_CHANNEL = -1001234567891
+AUDIT_CHAT = -1001234567899
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ async def open_sandbox(folder: Path, *flags: str) -> AsyncIterator[Stage]:
             await people.put_bot(BOT_ID, BOT_TOKEN, BOT_USERNAME)
             await people.put_chat(CHANNEL, "One", type="channel", members=100)
             await people.put_chat(OTHER_CHANNEL, "Two", type="channel", members=200)
+            await people.put_chat(AUDIT_CHAT, "Audit", type="supergroup", members=2)
             yield Stage(api, people, process)
     finally:
         await process.kill()

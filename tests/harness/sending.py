@@ -13,11 +13,20 @@ from contracts.token import TokenSigner
 from harness.logs import Log
 from harness.sandboxes import BOT_ID, BOT_TOKEN, BOT_USERNAME, CHANNEL, Stage
 from sender.domain.content import ButtonMaker
+from sender.domain.pacing import Limits, Pacing
 from sender.handlers import Desk
 from sender.ledger import Ledger
+from sender.limiter import Limiter
 from sender.telegram import Telegram
+from sender.witness import Witness
 
 CTA_KEY = "0123456789abcdef"
+UNLIMITED = Limits(
+    shares={"guide": 1, "promo": 1},
+    per_second=10_000,
+    chat_per_second=10_000,
+    channel_per_minute=100_000,
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +44,27 @@ class Sending:
 
 
 @asynccontextmanager
-async def open_sender(stage: Stage, log: Log) -> AsyncIterator[Sending]:
+async def open_sender(
+    stage: Stage,
+    log: Log,
+    *,
+    audit_chat: str | None = None,
+    send_timeout: timedelta = timedelta(seconds=10),
+    quarantine: timedelta = timedelta(seconds=1),
+) -> AsyncIterator[Sending]:
     """Yield a sender without its lanes."""
-    telegram = Telegram(BOT_TOKEN, stage.api, utc_now, send_timeout=timedelta(seconds=10))
+    telegram = Telegram(BOT_TOKEN, stage.api, utc_now, send_timeout=send_timeout)
+    signer = TokenSigner({"k1": CTA_KEY.encode()})
     desk = Desk(
         ledger=Ledger(log.publisher, log.reader),
         telegram=telegram,
-        buttons=ButtonMaker(TokenSigner({"k1": CTA_KEY.encode()}), BOT_USERNAME, None),
+        limiter=Limiter(Pacing(UNLIMITED), lambda: True),
+        witness=Witness(
+            telegram.bot, signer, utc_now, audit_chat=audit_chat, explain=telegram.explain
+        ),
+        buttons=ButtonMaker(signer, BOT_USERNAME, None),
         clock=utc_now,
-        quarantine=timedelta(seconds=1),
+        quarantine=quarantine,
         bot_id=BOT_ID,
         instance="test",
     )

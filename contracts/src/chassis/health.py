@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from chassis.logs import logger
 from chassis.metrics import LOOP_LAG
 
-Check = Callable[[], Awaitable[None]]
-"""Returns when all is well; raises an exception whose text says what is not."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns when all is well, with a word on how where there is one; raises an exception whose text
+says what is not."""
 
 _PERIOD = 1.0
 _PATIENCE = 2.0
@@ -29,6 +30,7 @@ class Health:
 
     _checks: dict[str, Check] = field(default_factory=dict)
     _problems: dict[str, str] = field(default_factory=dict)
+    _words: dict[str, str | None] = field(default_factory=dict)
 
     def add(self, name: str, check: Check) -> None:
         """Make readiness depend on `check`; it counts as failed until it was run."""
@@ -47,7 +49,7 @@ class Health:
     async def _run(self, name: str) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._checks[name]()
+                self._words[name] = await self._checks[name]()
         except Exception as error:  # noqa: BLE001  whatever a check raises is its answer
             problem = str(error) or type(error).__name__
             if self._problems.get(name) != problem:
@@ -63,6 +65,8 @@ class Health:
 
     async def ready(self, _: Request) -> Response:
         """Answer `GET /readyz`: 200 or 503, and the state of each check."""
-        checks = {name: self._problems.get(name, "ok") for name in self._checks}
+        checks = {
+            name: self._problems.get(name) or self._words.get(name) or "ok" for name in self._checks
+        }
         status = 503 if self._problems else 200
         return JSONResponse({"ready": not self._problems, "checks": checks}, status_code=status)

@@ -29,8 +29,8 @@ from chassis.clock import Clock, utc_now
 from chassis.health import Check, Health
 from chassis.log import Publisher, Reader
 from chassis.settings import ServiceSettings
-from chassis.topology import ensure_consumer, ensure_stream
-from contracts.streams import EVENTS, Consumer
+from chassis.topology import ensure_bucket, ensure_consumer, ensure_stream
+from contracts.streams import EVENTS, Bucket, Consumer
 
 _RETRY_SECONDS = 1
 _STOP_SECONDS = 20
@@ -72,6 +72,7 @@ class Service:
         *,
         routes: Sequence[BaseRoute] = (),
         consumers: Sequence[Consumer] = (),
+        buckets: Sequence[Bucket] = (),
         stop_seconds: int = _STOP_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
@@ -94,6 +95,7 @@ class Service:
         )
         self._settings = settings
         self._consumers = tuple(consumers)
+        self._buckets = tuple(buckets)
         self._stop_seconds = stop_seconds
         self._clock = clock
         self._parts: list[Part] = []
@@ -149,6 +151,8 @@ class Service:
         self.health.add("nats", self._check_log)
         for consumer in self._consumers:
             self.health.add(f"consumer {consumer.durable}", self._consumer_check(consumer))
+        for bucket in self._buckets:
+            self.health.add(f"bucket {bucket.name}", self._bucket_check(bucket))
         work = asyncio.create_task(self._work())
         try:
             yield
@@ -185,6 +189,10 @@ class Service:
         await self._retry(partial(ensure_stream, js, EVENTS, replicas=self._settings.log_replicas))
         for consumer in self._consumers:
             await self._retry(partial(ensure_consumer, js, EVENTS, consumer))
+        for bucket in self._buckets:
+            await self._retry(
+                partial(ensure_bucket, js, bucket, replicas=self._settings.log_replicas)
+            )
         publisher = Publisher(js, source=self.name, clock=self._clock)
         return Connection(js, publisher, Reader(js))
 
@@ -223,6 +231,19 @@ class Service:
                 # Whoever reads by it would read nothing for ever, and FastStream spin meanwhile.
                 await ensure_consumer(js, EVENTS, consumer)
                 raise RuntimeError("the consumer was gone; it was created anew") from None
+
+        return check
+
+    def _bucket_check(self, bucket: Bucket) -> Check:
+        async def check() -> None:
+            if self._client is None:
+                raise RuntimeError("NATS is not connected")
+            js = self._client.jetstream()
+            try:
+                await js.stream_info(f"KV_{bucket.name}")
+            except NotFoundError:
+                await ensure_bucket(js, bucket, replicas=self._settings.log_replicas)
+                raise RuntimeError("the bucket was gone; it was created anew") from None
 
         return check
 

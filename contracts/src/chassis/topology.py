@@ -1,4 +1,4 @@
-"""Creates and changes the stream and its consumers; nothing else does.
+"""Creates and changes the stream, its consumers and the buckets; nothing else does.
 
 A missing part is created, a harmless difference is applied, and a difference that could lose
 events is refused with a message that says what to do.
@@ -11,6 +11,7 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
+    KeyValueConfig,
     RetentionPolicy,
     StorageType,
     StreamConfig,
@@ -18,7 +19,7 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from chassis.logs import logger
-from contracts.streams import Consumer, Stream
+from contracts.streams import Bucket, Consumer, Stream
 
 _WITHOUT_END = -1
 
@@ -69,6 +70,35 @@ async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consum
     if changed:
         await js.add_consumer(stream.name, wanted)
         log.info("consumer changed", consumer=consumer.durable, changed=changed)
+
+
+async def ensure_bucket(js: JetStreamContext, bucket: Bucket, *, replicas: int) -> None:
+    """Create the bucket, or give it the lifetime that `contracts.streams` says.
+
+    On files: a bucket that a restart of NATS emptied would let a second holder in beside the first.
+    """
+    seconds = bucket.lifetime.total_seconds()
+    try:
+        existing = (await js.stream_info(f"KV_{bucket.name}")).config
+    except NotFoundError:
+        await js.create_key_value(
+            KeyValueConfig(
+                bucket.name,
+                ttl=seconds,
+                storage=StorageType.FILE,
+                replicas=replicas,
+                direct=False,
+            )
+        )
+        log.info("bucket created", bucket=bucket.name)
+        return
+    if existing.max_age != seconds or (existing.num_replicas or 1) < replicas:
+        wanted = max(existing.num_replicas or 1, replicas)
+        changed = existing.evolve(
+            max_age=seconds, duplicate_window=min(seconds, 120), num_replicas=wanted
+        )
+        await js.update_stream(changed)
+        log.info("bucket changed", bucket=bucket.name)
 
 
 def _stream_config(stream: Stream, replicas: int) -> StreamConfig:

@@ -23,8 +23,8 @@ from aiogram.exceptions import (
 from aiogram.methods import SendMessage
 
 from contracts.examples import SLOT
+from sender.classification import classify
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
-from sender.telegram import classify
 
 CHAT = -1001234567890
 METHOD = SendMessage(chat_id=CHAT, text="hello")
@@ -46,7 +46,7 @@ def unreadable(data: Any) -> ClientDecodeError:
 
 
 def meaning(problem: Any) -> Outcome:
-    return classify(problem, "text", CHAT, SLOT)
+    return classify(problem, "text", CHAT, SLOT, timedelta(0))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,21 @@ def test_a_definite_refusal(problem: Any, failure: str, retry_after: int | None)
     assert outcome.failure == failure
     expected = None if retry_after is None else timedelta(seconds=retry_after)
     assert outcome.retry_after == expected
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        error(TelegramRetryAfter, retry_after=7),
+        error(TelegramAPIError, "Too Many Requests: retry later"),
+    ],
+)
+def test_a_flood_limit_after_a_long_call_says_nothing_about_the_message(problem: Any) -> None:
+    """Telegram's server may have repeated the message by itself for up to 8 s before."""
+    long, short = timedelta(seconds=7.1), timedelta(seconds=6.9)
+
+    assert isinstance(classify(problem, "text", CHAT, SLOT, long), Unknown)
+    assert isinstance(classify(problem, "text", CHAT, SLOT, short), Refused)
 
 
 @pytest.mark.parametrize(

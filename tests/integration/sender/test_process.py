@@ -22,6 +22,7 @@ from harness.logs import Log
 from harness.sandboxes import BOT_TOKEN, CHANNEL, OTHER_CHANNEL, Stage
 from harness.sending import CTA_KEY, due_now
 from harness.waiting import until
+from sender.domain.looking import HIDDEN
 from stack.ports import free_port
 from stack.process import Process
 
@@ -38,6 +39,8 @@ def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Pr
         "FINGERPOST_INSTANCE": name,
         "FINGERPOST_SEND_TIMEOUT": "6s",
         "FINGERPOST_QUARANTINE": "9s",
+        "FINGERPOST_CHAT_RATE": "100",
+        "FINGERPOST_CHANNEL_RATE": "6000",
     }
     command = (sys.executable, "-m", "sender")
     process = Process(name, command, log=folder / f"{name}.log", environment=environment)
@@ -150,7 +153,7 @@ async def test_an_unreadable_due_event_does_not_stop_the_lane(
 
     posts = await until(lambda: stage.people.messages(CHANNEL), bool, seconds=15)
 
-    assert posts[0]["text"] == guide.variant.text
+    assert posts[0]["text"] == HIDDEN + guide.variant.text
 
 
 async def test_sigterm_lets_a_send_finish_and_records_it(

@@ -4,6 +4,7 @@ from contracts.campaign import TEXT_LIMIT, Variant
 from contracts.examples import GUIDE_VARIANT, PROMO_DELIVERY, PROMO_VARIANT
 from contracts.token import CtaRef, TokenSigner
 from sender.domain.content import Button, ButtonMaker
+from sender.domain.looking import HIDDEN, mark_of
 
 SIGNER = TokenSigner({"k1": b"0123456789abcdef"})
 
@@ -45,5 +46,14 @@ def test_the_text_is_posted_as_it_was_written() -> None:
 
     content = maker().content(Variant(id="plain", text=text), PROMO_DELIVERY)
 
-    assert content.text == text
+    assert content.text == HIDDEN + text
     assert content.buttons == ()
+
+
+def test_every_message_carries_its_mark_where_there_is_room() -> None:
+    content = maker().content(PROMO_VARIANT, PROMO_DELIVERY)
+    full = maker().content(Variant(id="full", text="x" * TEXT_LIMIT), PROMO_DELIVERY)
+
+    assert content.mark == mark_of(SIGNER, "example_bot", PROMO_DELIVERY)
+    assert content.text.startswith(HIDDEN)
+    assert (full.text, full.mark) == ("x" * TEXT_LIMIT, None)

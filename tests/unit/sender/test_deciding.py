@@ -21,12 +21,17 @@ from sender.domain.deliveries import (
     Claim,
     Decision,
     Done,
+    Look,
     Record,
     Wait,
     decide,
     fold,
+    looked,
+    lost,
+    may_still_post,
     pause_before_retry,
 )
+from sender.domain.looking import Absent, CannotTell, Found
 from sender.domain.outcomes import Refused
 
 QUARANTINE = timedelta(seconds=30)
@@ -93,12 +98,51 @@ def test_a_claim_without_an_outcome_is_left_alone_while_its_sender_may_be_at_wor
     assert after(CLAIMED, now=SLOT + timedelta(seconds=29)) == Wait(SLOT + QUARANTINE)
 
 
-def test_a_claim_without_an_outcome_becomes_uncertain_and_is_not_guessed() -> None:
-    decision = after(CLAIMED, now=SLOT + QUARANTINE)
+def test_a_claim_without_an_outcome_is_looked_up_and_not_guessed() -> None:
+    assert after(CLAIMED, now=SLOT + QUARANTINE) == Look(CLAIMED)
+    assert after(CLAIMED, now=DUE.expires_at + timedelta(days=1)) == Look(CLAIMED)
 
-    assert isinstance(decision, Record)
-    assert isinstance(decision.event, MessageUncertain)
-    assert decision.event.policy == DUE.on_uncertain
+
+def test_a_message_that_was_found_is_sent_since_telegram_took_it() -> None:
+    found = Found(-100, 43, SLOT + timedelta(seconds=2))
+
+    event = looked(DUE, CLAIMED, found, NOW)
+
+    assert isinstance(event, MessageSent)
+    assert (event.message_id, event.reconciled, event.latency_ms) == (43, True, 2_000)
+    assert event.sent_at == found.posted_at
+    assert after(CLAIMED, event) == Done()
+
+
+def test_a_message_that_is_not_there_is_sent_again_while_it_has_time() -> None:
+    event = looked(DUE, CLAIMED, Absent(), NOW)
+
+    assert isinstance(event, MessageFailed)
+    assert (event.failure, event.retry_at) == ("lost", NOW)
+    assert after(CLAIMED, event) == Claim(2)
+    expired = after(CLAIMED, event, now=DUE.expires_at)
+    assert isinstance(expired, Record)
+    assert expired.event.reason == "expired"
+
+
+def test_what_cannot_be_looked_up_is_uncertain_and_says_why() -> None:
+    event = looked(DUE, CLAIMED, CannotTell("no audit chat"), NOW)
+
+    assert isinstance(event, MessageUncertain)
+    assert (event.policy, event.description) == (DUE.on_uncertain, "no audit chat")
+
+
+def test_a_held_delivery_is_sent_when_a_person_gives_it_back() -> None:
+    held = example(MessageUncertain, policy="hold")
+    back = lost(DUE, 1, NOW, "posted again by owner")
+
+    assert after(CLAIMED, held) == Done()
+    assert after(CLAIMED, held, back) == Claim(2)
+
+
+def test_a_send_that_might_end_after_the_quarantine_is_not_begun() -> None:
+    assert may_still_post(CLAIMED, SLOT + timedelta(seconds=9), QUARANTINE)
+    assert not may_still_post(CLAIMED, SLOT + timedelta(seconds=10), QUARANTINE)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Run the sender until SIGTERM."""
+"""Run the sender until SIGTERM, or do what a command asks for."""
 
 import sys
 
-from sender.app import main
+from sender.cli import main
 
 sys.exit(main())

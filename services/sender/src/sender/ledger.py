@@ -1,10 +1,18 @@
 """The ledger of deliveries: it stands in the log, and nowhere else."""
 
+from datetime import timedelta
+
 from chassis.log import Publisher, Reader
-from contracts.events import Event, MessageClaimed
+from contracts.events import Event, MessageClaimed, MessageSent
 from contracts.ids import DeliveryId
-from contracts.subjects import messages_of
+from contracts.subjects import SENT, messages_of
 from sender.domain.deliveries import Delivery, fold, initial
+from sender.domain.looking import Trail, trail
+
+_LONG_BEFORE = timedelta(days=8)
+"""How far back a last message of a channel is looked for: a weekly campaign has one by then."""
+_JUST_BEFORE = timedelta(minutes=5)
+"""More than the clock of the log's server may be ahead of ours."""
 
 
 class Ledger:
@@ -33,3 +41,15 @@ class Ledger:
     async def record(self, event: Event) -> None:
         """Say how it ended, once; returns when the log has it, however long that takes."""
         await self._publisher.publish_once(event)
+
+    async def trail_of(self, claim: MessageClaimed, *, moved_to: int | None) -> Trail:
+        """Return the message ids between which the message of `claim` may stand."""
+        standing = await self._reader.last(claim.subject)
+        known = claim.last_known_message_id is not None and moved_to is None
+        since = claim.claimed_at - (_JUST_BEFORE if known else _LONG_BEFORE)
+        sent = [
+            (entry.sequence, entry.envelope.data)
+            for entry in await self._reader.replay((SENT,), since=since)
+            if isinstance(entry.envelope.data, MessageSent)
+        ]
+        return trail(claim, standing.sequence if standing else 0, sent, moved_to=moved_to)

@@ -4,33 +4,24 @@ Each answer is definite (Posted, Refused) or it is Unknown; none is repeated her
 3.31 `exceptions` and `client.session.aiohttp`, Bot API docs.
 """
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from time import monotonic
 
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import (
-    AiogramError,
-    ClientDecodeError,
-    RestartingTelegram,
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramEntityTooLarge,
-    TelegramForbiddenError,
-    TelegramMigrateToChat,
-    TelegramNetworkError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramUnauthorizedError,
-)
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Message, User
+from aiogram.exceptions import AiogramError, TelegramMigrateToChat
+from aiogram.types import Message, User
 
 from chassis.clock import Clock
-from contracts.events.message import FailureClass
+from chassis.logs import logger
+from sender.classification import classify
 from sender.domain.content import Content
-from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
+from sender.domain.outcomes import Outcome, Posted, Refused
+from sender.posting import FileIds, request
 
 # A time of its own for connecting tells "never connected" from "no answer". The whole may take
 # long, as Telegram itself waits out floods of up to 8 s: a short timeout makes uncertainty.
@@ -39,12 +30,11 @@ _LONGEST_DESCRIPTION = 500
 _IDLE_SECONDS = 2
 _COUNT_TIMEOUT = 2
 _COUNT_LIFETIME = timedelta(minutes=10)
+_PIN_TIMEOUT = 10
+_FOLLOW_UPS = 3
+_FOLLOW_UP_PAUSE = timedelta(seconds=5)
 
-_NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_RETRY_SOON = timedelta(seconds=2)
-_RETRY_RATE = timedelta(seconds=5)
-_RETRY_TOKEN = timedelta(minutes=1)
-_TARGET_TEXTS = ("chat not found", "not enough rights", "need administrator rights", "chat_write")
+log = logger(__name__)
 
 
 class _Session(AiohttpSession):
@@ -62,15 +52,15 @@ class Telegram:
     """One bot."""
 
     def __init__(self, token: str, api: str, clock: Clock, *, send_timeout: timedelta) -> None:
-        self._timeout = aiohttp.ClientTimeout(
-            total=send_timeout.total_seconds(), sock_connect=_CONNECT_SECONDS
-        )
+        self._send_seconds = send_timeout.total_seconds()
         self._token = token
         self._bot = Bot(token, session=_Session(api=TelegramAPIServer.from_base(api)))
         self._clock = clock
         self._moved: dict[str, int] = {}
         self._audiences: dict[str, tuple[datetime, int]] = {}
         self._last_ids: dict[str, int] = {}
+        self._files = FileIds()
+        self._pinning: set[asyncio.Task[None]] = set()
 
     async def me(self) -> User:
         """Return the bot itself; raises AiogramError."""
@@ -83,31 +73,112 @@ class Telegram:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._pinning:
+            await asyncio.wait(self._pinning, timeout=_PIN_TIMEOUT)
         await self._bot.session.close()
 
     def last_known_message_id(self, channel: str) -> int | None:
         """Return the highest message id that this process saw in `channel`."""
         return self._last_ids.get(channel)
 
-    async def post(self, channel: str, content: Content) -> Outcome:
-        """Post once; never raises for anything that Telegram or the network does."""
+    async def post(self, channel: str, content: Content, *, paid: bool = False) -> Outcome:
+        """Post once, `paid` above the free limit; never raises for what Telegram does.
+
+        The first message alone decides how it ended. What belongs to it (the message below an
+        album, the pin) is tried after it, and a failure there is logged.
+        """
+        if content.fault:
+            return Refused("content", content.fault)
+        over = monotonic() + self._send_seconds
+        outcome = await self._send(channel, content, paid=paid)
+        if isinstance(outcome, Refused) and self._files.forget(content.media, outcome.description):
+            # Telegram forgot a file, and definitely posted nothing: it may fetch the file again,
+            # in what is left of the time after which others may look for the message.
+            left = max(1.0, over - monotonic())
+            outcome = await self._send(channel, content, paid=paid, seconds=left)
+        if isinstance(outcome, Posted):
+            if content.follow_up:
+                follow_up = await self._follow_up(channel, content.follow_up)
+                outcome = replace(outcome, follow_up_id=follow_up)
+            if content.pin:
+                self._start_pinning(channel, outcome)
+        return outcome
+
+    async def _send(
+        self, channel: str, content: Content, *, paid: bool = False, seconds: float | None = None
+    ) -> Outcome:
+        begun = monotonic()
+        timeout = aiohttp.ClientTimeout(
+            total=seconds or self._send_seconds, sock_connect=_CONNECT_SECONDS
+        )
+        place = self._chat(channel)
+        if content.media:
+            files = [self._files.source(medium) for medium in content.media]
+            log.info("posting media", channel=channel, files=files)
         try:
-            message: Message = await self._bot.send_message(
-                self._chat(channel),
-                content.text,
-                reply_markup=_keyboard(content),
-                parse_mode=None,
-                request_timeout=self._timeout,  # type: ignore[arg-type] # aiohttp takes it
+            answer = await self._bot(
+                request(place, content, self._files, paid=paid),
+                request_timeout=timeout,  # type: ignore[arg-type] # aiohttp takes it
             )
         except AiogramError as error:
-            outcome = classify(error, self.explain(error), self._chat(channel), self._clock())
+            lasted = timedelta(seconds=monotonic() - begun)
+            outcome = classify(error, self.explain(error), place, self._clock(), lasted)
             if isinstance(error, TelegramMigrateToChat):
                 self._moved[channel] = error.migrate_to_chat_id
+                self._last_ids.pop(channel, None)  # the new chat counts anew
         else:
-            outcome = Posted(message.chat.id, message.message_id, message.date.astimezone(UTC))
+            messages: list[Message] = answer if isinstance(answer, list) else [answer]
+            self._files.learn(content.media, messages)
+            first = messages[0]
+            outcome = Posted(first.chat.id, first.message_id, first.date.astimezone(UTC))
+            self._saw(channel, messages[-1].message_id)
         if isinstance(outcome, Posted):
-            self._last_ids[channel] = outcome.message_id
+            self._saw(channel, outcome.message_id)
+        if content.media:
+            how = type(outcome).__name__.lower()
+            seconds = round(monotonic() - begun, 3)
+            log.info("media handled", channel=channel, outcome=how, seconds=seconds)
         return outcome
+
+    def _saw(self, channel: str, message_id: int) -> None:
+        self._last_ids[channel] = max(self._last_ids.get(channel, 0), message_id)
+
+    async def _follow_up(self, channel: str, content: Content) -> int | None:
+        """Post the message below an album; None where that did not work, or nobody knows."""
+        problem = ""
+        for _ in range(_FOLLOW_UPS):
+            outcome = await self._send(channel, content)
+            if isinstance(outcome, Posted):
+                return outcome.message_id
+            # Only what was certainly not taken may be tried again, and not for long: the album
+            # stands already, and the log does not know it yet.
+            problem = outcome.description
+            pause = outcome.retry_after if isinstance(outcome, Refused) else None
+            if pause is None or pause > _FOLLOW_UP_PAUSE:
+                break
+            await asyncio.sleep(pause.total_seconds())
+        log.warning("the buttons below an album are missing", channel=channel, problem=problem)
+        return None
+
+    def _start_pinning(self, channel: str, posted: Posted) -> None:
+        # Not waited for: the log is to know first that the message stands.
+        pinning = asyncio.create_task(self._pin(channel, posted))
+        self._pinning.add(pinning)
+        pinning.add_done_callback(self._pinning.discard)
+
+    async def _pin(self, channel: str, posted: Posted) -> None:
+        try:
+            await self._bot.pin_chat_message(
+                posted.chat_id,
+                posted.message_id,
+                disable_notification=True,
+                request_timeout=_PIN_TIMEOUT,
+            )
+        except (AiogramError, TimeoutError) as error:
+            problem = self.explain(error) if isinstance(error, AiogramError) else "no answer"
+            log.warning(
+                "not pinned", channel=channel, message_id=posted.message_id, problem=problem
+            )
 
     async def audience(self, channel: str) -> int | None:
         """Return the channel's member count, at most 10 minutes old; None where it is not known."""
@@ -124,68 +195,20 @@ class Telegram:
         self._audiences[channel] = (now, count)
         return count
 
+    @property
+    def bot(self) -> Bot:
+        """The bot, for whoever reads by it."""
+        return self._bot
+
+    def place(self, channel: str) -> int | str:
+        """Return the chat as it is addressed now."""
+        return self._chat(channel)
+
+    def moved_to(self, channel: str) -> int | None:
+        """Return the chat id that `channel` was given since, if it moved."""
+        return self._moved.get(channel)
+
     def _chat(self, channel: str) -> int | str:
         if channel in self._moved:
             return self._moved[channel]
         return channel if channel.startswith("@") else int(channel)
-
-
-def classify(  # noqa: C901  a table, row by row
-    error: AiogramError, text: str, chat: int | str, now: datetime
-) -> Outcome:
-    """Say what an exception of aiogram, in our words `text`, means for the message.
-
-    Order matters: see each comment.
-    """
-    match error:
-        case ClientDecodeError():
-            return _undecodable(error.data, chat, now)
-        case TelegramRetryAfter():
-            return Refused("rate_limited", text, timedelta(seconds=error.retry_after))
-        case TelegramMigrateToChat():
-            return Refused("migrated", text, timedelta(0))
-        case TelegramEntityTooLarge():  # by class a network error, but a definite answer
-            return Refused("too_large", text)
-        case RestartingTelegram():  # by class a server error, but refused before processing
-            return Refused("restarting", text, _RETRY_SOON, growing=True)
-        case TelegramNetworkError() if isinstance(error.__cause__, _NEVER_CONNECTED):
-            return Refused("not_connected", text, _RETRY_SOON, growing=True)
-        case TelegramForbiddenError():
-            return Refused("target", text)
-        case TelegramUnauthorizedError() | TelegramNotFound():
-            return Refused("unauthorized", text, _RETRY_TOKEN, growing=True)
-        case TelegramBadRequest():
-            return Refused(_content_or_target(error), text)
-        case TelegramAPIError() if "too many requests" in error.message.lower():
-            # A 429 without parameters has no exception of its own.
-            return Refused("rate_limited", text, _RETRY_RATE, growing=True)
-        case _:
-            return Unknown(f"{type(error).__name__}: {text}")
-
-
-def _undecodable(data: Any, asked: int | str, now: datetime) -> Outcome:
-    """A 200 whose result aiogram cannot read was posted all the same; HTML says nothing."""
-    result = data.get("result") if isinstance(data, dict) and data.get("ok") else None
-    if not isinstance(result, dict):
-        return Unknown("the answer could not be read")
-    chat = result.get("chat")
-    chat_id = chat.get("id") if isinstance(chat, dict) else asked
-    message_id = result.get("message_id")
-    if isinstance(message_id, int) and isinstance(chat_id, int):
-        return Posted(chat_id, message_id, now)
-    return Unknown("the answer says that it was posted, but not as which message")
-
-
-def _content_or_target(error: TelegramBadRequest) -> FailureClass:
-    text = error.message.lower()
-    return "target" if any(part in text for part in _TARGET_TEXTS) else "content"
-
-
-def _keyboard(content: Content) -> InlineKeyboardMarkup | None:
-    if not content.buttons:
-        return None
-    rows = [
-        [InlineKeyboardButton(text=b.label, callback_data=b.callback_data, url=b.url)]
-        for b in content.buttons
-    ]
-    return InlineKeyboardMarkup(inline_keyboard=rows)

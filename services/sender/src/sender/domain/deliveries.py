@@ -1,8 +1,8 @@
 """What to do with a delivery: a fold of its ledger, and one decision. Pure.
 
 A delivery is claimed, tried, and its outcome recorded. What Telegram definitely took is never sent
-again; what it definitely refused may be; what nobody knows is not guessed: the campaign's policy
-decides, and MessageUncertain says so.
+again; what it definitely refused may be; what nobody knows is looked up once the quarantine is
+over. Only where looking is not possible the campaign's policy decides: MessageUncertain says so.
 """
 
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from contracts.events import (
     MessageSkipped,
     MessageUncertain,
 )
+from sender.domain.looking import Absent, Finding, Found
 from sender.domain.outcomes import Refused
 
 _LONGEST_PAUSE = timedelta(minutes=5)
@@ -44,7 +45,14 @@ class Claim:
 class Record:
     """Say this, then look again."""
 
-    event: MessageSkipped | MessageUncertain
+    event: MessageSkipped
+
+
+@dataclass(frozen=True)
+class Look:
+    """Find out whether the message of this claim stands in the channel."""
+
+    claim: MessageClaimed
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Done:
     """Nothing is left to do."""
 
 
-Decision = Claim | Record | Wait | Done
+Decision = Claim | Record | Look | Wait | Done
 
 initial = Delivery()
 
@@ -107,7 +115,17 @@ def decide(state: Delivery, due: Due, now: datetime, quarantine: timedelta) -> D
             return Wait(over) if now < over else _attempt(due, next_attempt, now)
         case MessageUncertain():
             return Done()
-    return _orphan(state.claim, due, now, quarantine)
+    # Its sender may still be at work, and Telegram's server goes on after a client is gone.
+    over = state.claim.claimed_at + quarantine
+    return Wait(over) if now < over else Look(state.claim)
+
+
+def may_still_post(claim: MessageClaimed, now: datetime, quarantine: timedelta) -> bool:
+    """Tell whether a send that begins now ends before others may think that it was lost.
+
+    A quarantine is at least 1.5 times as long as a send may take.
+    """
+    return now - claim.claimed_at < quarantine / 3
 
 
 def pause_before_retry(refused: Refused, attempt: int, dice: float) -> timedelta | None:
@@ -128,15 +146,6 @@ def _attempt(due: Due, attempt: int, now: datetime) -> Claim | Record:
     return Record(MessageSkipped(**names(due), reason="expired", skipped_at=now))
 
 
-def _orphan(claim: MessageClaimed, due: Due, now: datetime, quarantine: timedelta) -> Wait | Record:
-    # Its sender may still be at work, and Telegram's server goes on after a client is gone.
-    over = claim.claimed_at + quarantine
-    if now < over:
-        return Wait(over)
-    description = f"{claim.claimant} claimed this attempt and never said how it ended"
-    return Record(uncertain(due, claim.attempt, description))
-
-
 def names(due: Due) -> dict[str, str]:
     """Return the fields that every fact about a message repeats from its due event."""
     return {
@@ -148,8 +157,36 @@ def names(due: Due) -> dict[str, str]:
     }
 
 
-def uncertain(due: Due, attempt: int, description: str) -> MessageUncertain:
-    """Return the fact that nobody knows, with the policy of the due event."""
+def looked(
+    due: Due, claim: MessageClaimed, finding: Finding, now: datetime
+) -> MessageSent | MessageFailed | MessageUncertain:
+    """Return what to say after looking for the message of `claim`."""
+    match finding:
+        case Found():
+            latency = finding.posted_at - due.planned_at
+            return MessageSent(
+                **names(due),
+                attempt=claim.attempt,
+                chat_id=finding.chat_id,
+                message_id=finding.message_id,
+                sent_at=finding.posted_at,
+                latency_ms=round(latency.total_seconds() * 1000),
+                reconciled=True,
+            )
+        case Absent():
+            return lost(due, claim.attempt, now, "looked for, and not in the channel")
     return MessageUncertain(
-        **names(due), attempt=attempt, description=description, policy=due.on_uncertain
+        **names(due), attempt=claim.attempt, description=finding.why, policy=due.on_uncertain
+    )
+
+
+def lost(due: Due, attempt: int, now: datetime, description: str) -> MessageFailed:
+    """Return the fact that the message of `attempt` certainly is not there: it may be sent."""
+    return MessageFailed(
+        **names(due),
+        attempt=attempt,
+        failure="lost",
+        description=description,
+        failed_at=now,
+        retry_at=now,
     )

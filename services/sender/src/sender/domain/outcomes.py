@@ -8,11 +8,12 @@ from contracts.events.message import FailureClass
 
 @dataclass(frozen=True)
 class Posted:
-    """Telegram took the message."""
+    """Telegram took the message; `follow_up_id` is the one below an album, with its buttons."""
 
     chat_id: int
     message_id: int
     at: datetime
+    follow_up_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What a person asks of the sender: about uncertain deliveries, and whether looking works."""

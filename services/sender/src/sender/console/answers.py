@@ -1,0 +1,65 @@
+"""What commands answer, as values. Field names are those of `--json`; moments are UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from contracts.campaign import Kind, UncertainPolicy
+from contracts.ids import CampaignId, Channel, DeliveryId, VariantId
+
+Resolution = Literal["posted", "drop", "post_again"]
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """A delivery of which nobody knows whether it was posted."""
+
+    delivery: DeliveryId
+    campaign: CampaignId
+    channel: Channel
+    variant: VariantId
+    kind: Kind
+    attempt: int
+    policy: UncertainPolicy
+    since: datetime
+    age_seconds: int
+    why: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Uncertainties:
+    """`uncertain list`, oldest first."""
+
+    deliveries: tuple[Uncertain, ...]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """`uncertain resolve`: what stands in the log now; `new`: by this very command."""
+
+    delivery: DeliveryId
+    resolution: Resolution
+    message_id: int | None
+    new: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a self-test: what was tried, and whether it went as it must."""
+
+    what: str
+    good: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """`selftest`: `proved` in plain words, where everything went well."""
+
+    steps: tuple[Step, ...]
+    passed: bool
+    proved: str
+
+
+Answer = Uncertainties | Resolved | Tested

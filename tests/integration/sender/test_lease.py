@@ -1,0 +1,145 @@
+"""One active sender for each bot, on a real NATS."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+
+from chassis.topology import ensure_bucket
+from contracts.streams import SENDER_LEASE, SENDER_SPENDING
+from harness.logs import Log
+from sender.lease import Lease
+from sender.purse import Purse
+
+BOT = 42
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest_asyncio.fixture
+async def bucketed(log: Log) -> AsyncIterator[Log]:
+    for bucket in (SENDER_LEASE, SENDER_SPENDING):
+        await ensure_bucket(log.js, bucket, replicas=1)
+    yield log
+
+
+async def taken(lease: Lease, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await lease.acquire()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_one_holds_it_and_another_says_who(bucketed: Log) -> None:
+    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+
+    assert await taken(one, 2)
+    assert not await taken(two, 2)
+
+    assert (one.held, two.held) == (True, False)
+    assert (one.standing, two.standing) == ("active", "standing by: one is active")
+
+
+async def test_bots_do_not_disturb_each_other(bucketed: Log) -> None:
+    assert await taken(Lease(bucketed.js, 1, "one"), 2)
+    assert await taken(Lease(bucketed.js, 2, "two"), 2)
+
+
+async def test_one_that_was_given_back_is_taken_at_once(bucketed: Log) -> None:
+    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    await taken(one, 2)
+    await taken(two, 0.2)
+
+    await one.release()
+
+    assert await taken(two, 1.5)
+    assert not one.held
+
+
+async def test_one_that_is_not_renewed_runs_out_within_ten_seconds(bucketed: Log) -> None:
+    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    await taken(one, 2)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    assert await taken(two, 10)
+
+    assert not one.held
+    assert loop.time() - begun > 6
+
+
+async def test_one_that_is_renewed_does_not_run_out(bucketed: Log) -> None:
+    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    await taken(one, 2)
+    keeping = asyncio.create_task(one.keep())
+
+    assert not await taken(two, 10)
+
+    assert one.held
+    keeping.cancel()
+
+
+async def test_a_holder_that_was_frozen_may_not_send_and_cannot_renew(bucketed: Log) -> None:
+    clock = Clock()
+    one, two = Lease(bucketed.js, BOT, "one", now=clock), Lease(bucketed.js, BOT, "two")
+    await taken(one, 2)
+    assert await taken(two, 10)
+    assert one.held  # its clock stood still
+
+    clock.now += 6.1
+    assert not one.held
+
+    clock.now -= 6.1
+    async with asyncio.timeout(3):
+        await one.keep()
+    assert not one.held
+    assert two.held
+
+
+async def test_a_word_that_was_taken_although_its_answer_was_lost_is_its_own(
+    bucketed: Log,
+) -> None:
+    one = Lease(bucketed.js, BOT, "one")
+    await taken(one, 2)
+    bucket = await bucketed.js.key_value(SENDER_LEASE.name)
+    await bucket.put(str(BOT), one._value())
+
+    keeping = asyncio.create_task(one.keep())
+    await asyncio.sleep(3)
+
+    assert one.held
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_a_bucket_of_another_lifetime_is_changed(log: Log) -> None:
+    await log.js.create_key_value(bucket=SENDER_LEASE.name, ttl=60)
+
+    await ensure_bucket(log.js, SENDER_LEASE, replicas=1)
+
+    info = await log.js.stream_info(f"KV_{SENDER_LEASE.name}")
+    assert info.config.max_age == SENDER_LEASE.lifetime.total_seconds()
+
+
+async def test_stars_are_counted_over_all_processes_of_a_day(bucketed: Log) -> None:
+    now = datetime(2026, 5, 1, 23, tzinfo=UTC)
+
+    def purse() -> Purse:
+        return Purse(bucketed.js, BOT, stars=25, clock=lambda: now)
+
+    one, two = purse(), purse()
+
+    assert [await one.take(), await two.take(), await one.take()] == [100, 100, 50]
+    assert [await one.take(), await two.take(), await purse().take()] == [0, 0, 0]
+
+    now += timedelta(hours=2)
+    assert await one.take() == 100
