@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from nats.js import JetStreamContext
@@ -11,7 +12,7 @@ from chassis.log import Publisher, Reader
 from chassis.service import Connection
 from chassis.topology import ensure_stream
 from contracts.envelope import Envelope
-from contracts.events import Event
+from contracts.events import CampaignDefined, Event
 from contracts.streams import EVENTS
 from harness.servers import connected
 
@@ -39,6 +40,14 @@ class Log:
     async def envelopes(self) -> list[Envelope]:
         """Return everything in the log, in order."""
         return [entry.envelope for entry in await self.reader.replay((">",))]
+
+    async def effective_since(self, campaign: str = "guides") -> datetime:
+        """Return since when the campaign's first definition counts: not before the log had it."""
+        entries = await self.reader.replay((f"campaign.defined.{campaign}",))
+        first = entries[0]
+        said = first.envelope.data
+        assert isinstance(said, CampaignDefined)
+        return max(first.stored_at, said.effective_at or first.stored_at)
 
     async def events(self, kind: type[E]) -> list[E]:
         """Return every event of one kind, in order."""

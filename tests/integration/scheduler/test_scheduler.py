@@ -46,12 +46,12 @@ async def until(log: Log, condition: Callable[[list[Due | SlotMissed]], bool]) -
 
 async def assert_each_slot_once(log: Log, plan: Campaign) -> None:
     """Compare the log with an enumeration of the grid, up to the slot before the newest one."""
-    defined = next(e for e in await log.envelopes() if isinstance(e.data, CampaignDefined))
+    since = await log.effective_since(plan.id)
     said = await slots(log)
     every = interval(plan)
     newest = max(event.scheduled_for for event in said) - every
     expected = Counter(
-        (slot, channel) for slot in grid(every, defined.time, newest) for channel in plan.channels
+        (slot, channel) for slot in grid(every, since, newest) for channel in plan.channels
     )
 
     assert len(expected) >= 2 * len(plan.channels)
@@ -176,7 +176,7 @@ async def told_after_an_outage(log: Log, plan: Campaign, outage: timedelta) -> l
     """Define `plan` at the present, be away for `outage`, and return what is said then."""
     async with ticking(log, [plan]) as keeper:
         await applied(keeper)
-    defined = (await log.envelopes())[0].time
+    defined = await log.effective_since(plan.id)
     every = interval(plan)
     later = grid(every, defined, defined + outage)[-1] + timedelta(minutes=20)
     async with ticking(log, [plan], lambda: later):
