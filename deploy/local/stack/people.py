@@ -73,7 +73,7 @@ class Audience:
         return posts
 
     def _key(self, chat: int, message: dict[str, Any]) -> Key:
-        creative = self._creatives[message["text"]]
+        creative = self._creatives[_as_seen(message["text"])]
         return creative.campaign, creative.variant, str(chat), _day(message)
 
     async def _channels(self) -> list[int]:
@@ -100,7 +100,7 @@ class Audience:
     async def _tap(
         self, person: int, chat: int, message: dict[str, Any], row: int, dice: random.Random
     ) -> None:
-        creative = self._creatives[message["text"]]
+        creative = self._creatives[_as_seen(message["text"])]
         deeds = self.tally.of(self._key(chat, message))
         deeds.clicks += 1
         tap = await self._sandbox.tap(person, chat, message["message_id"], row, wait=60)
@@ -160,6 +160,11 @@ async def _follow(url: str) -> int:
                 if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                     raise RuntimeError(f"a link answered {response.status_code}")
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _as_seen(text: str) -> str:
+    """Return what people see of a message: not the invisible mark of its delivery."""
+    return text.lstrip("\u200b")
 
 
 def _creatives(campaigns: Path) -> dict[str, Creative]:
