@@ -1,6 +1,9 @@
 """One delivery, against a real log and a real Bot API with faults."""
 
 import asyncio
+import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from faststream.exceptions import NackMessage
@@ -16,10 +19,12 @@ from contracts.events import (
 )
 from contracts.examples import example
 from harness.sandboxes import CHANNEL
-from harness.sending import Sending, due_now
+from harness.sending import UNLIMITED, Sending, due_now
 from sender.domain.deliveries import names
 from sender.domain.looking import HIDDEN
+from sender.domain.pacing import Pacing
 from sender.handlers import _alone, deliver
+from sender.limiter import Limiter
 
 
 async def test_a_due_promo_is_posted_with_its_buttons_and_recorded(sending: Sending) -> None:
@@ -150,6 +155,23 @@ async def test_an_expired_promo_is_skipped(sending: Sending) -> None:
 
     (skipped,) = await sending.log.events(MessageSkipped)
     assert skipped.reason == "expired"
+    assert await sending.posts() == []
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_promo_that_expired_while_it_waited_for_its_turn_is_skipped(
+    sending: Sending, *, first: bool
+) -> None:
+    pacing = Pacing(UNLIMITED)
+    for chat in ("-1", "-2", "-3"):
+        pacing.flooded(chat, 1, time.monotonic(), 0)
+    desk = replace(sending.desk, limiter=Limiter(pacing, lambda: True))
+
+    await deliver(due_now(expires_at=utc_now() + timedelta(seconds=0.5)), desk, first=first)
+
+    (skipped,) = await sending.log.events(MessageSkipped)
+    assert skipped.reason == "expired"
+    assert await sending.log.events(MessageClaimed) == []
     assert await sending.posts() == []
 
 

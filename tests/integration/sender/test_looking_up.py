@@ -25,6 +25,8 @@ from harness.sending import Sending, due_now, open_sender
 from sender.domain.deliveries import names
 from sender.handlers import deliver
 
+GROUP = -4242
+
 
 @pytest_asyncio.fixture
 async def sending(stage: Stage, log: Log) -> AsyncIterator[Sending]:
@@ -135,6 +137,32 @@ async def test_deleted_messages_in_between_do_not_end_the_search(sending: Sendin
     sent = await sent_last(sending)
     assert (sent.delivery, sent.reconciled) == (first.delivery, True)
     assert await probes(sending) == 5
+
+
+async def test_missing_ids_prove_nothing_where_chats_share_their_ids(sending: Sending) -> None:
+    # In a group that is no supergroup, what the bot says elsewhere takes ids too.
+    await sending.stage.people.put_chat(GROUP, "Few", type="supergroup", members=3)
+    await deliver(due_now(60, GROUP), sending.desk)
+    for _ in range(4):
+        post = await sending.stage.people.post(GROUP, "said elsewhere")
+        await sending.telegram.bot.delete_message(GROUP, post["message_id"])
+    await lose(sending)
+
+    await finished(due_now(channel=GROUP), sending)
+
+    (uncertain,) = await sending.log.events(MessageUncertain)
+    assert "share their message ids" in uncertain.description
+    assert len(await sending.posts(GROUP)) == 2 + 4
+
+
+async def test_a_message_is_found_where_chats_share_their_ids(sending: Sending) -> None:
+    await sending.stage.people.put_chat(GROUP, "Few", type="supergroup", members=3)
+    await deliver(due_now(60, GROUP), sending.desk)
+    await lose(sending)
+
+    await finished(due_now(channel=GROUP), sending)
+
+    assert (await sent_last(sending)).reconciled
 
 
 async def test_twenty_posts_of_others_make_it_uncertain(sending: Sending) -> None:

@@ -107,6 +107,21 @@ async def test_a_flood_makes_its_chat_wait_and_no_other() -> None:
     assert isinstance(await limiter.turn("-2", "promo", "b"), Turn)
 
 
+async def test_who_waits_for_a_chat_that_is_flooded_meanwhile_is_sent_away() -> None:
+    limiter = Scene().limiter()
+    turn = await limiter.turn("-1", "promo", "a")
+    assert isinstance(turn, Turn)
+    waiting = asyncio.create_task(limiter.turn("-1", "promo", "b"))
+    await asyncio.sleep(0)
+
+    await turn.send(lambda: post(Refused("rate_limited", "429", timedelta(seconds=30))))
+
+    async with asyncio.timeout(0.5):
+        later = await waiting
+    assert isinstance(later, Later)
+    assert 30 <= later.seconds <= 31.1
+
+
 async def test_who_was_cancelled_holds_up_nobody() -> None:
     limiter = Scene().limiter(per_second=2)
     await limiter.turn("-1", "promo", "a")

@@ -1,7 +1,8 @@
 """How far a lost message is looked for, and how it is recognised."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from sender.domain.looking import (
     carries,
     mark_of,
     trail,
+    trusted,
 )
 
 SIGNER = TokenSigner({"k2": b"fedcba9876543210", "k1": b"0123456789abcdef"})
@@ -148,3 +150,16 @@ def test_a_chat_that_moved_counts_anew() -> None:
 
     assert trail(CLAIM, 10, log, moved_to=-555) == Trail(7)
     assert trail(CLAIM, 10, log[:1], moved_to=-555) == Trail(None)
+
+
+@pytest.mark.parametrize("chat", [-1001234567890, "@name"])
+def test_what_is_missing_in_a_chat_with_ids_of_its_own_is_absent(chat: int | str) -> None:
+    assert trusted(Absent(), chat) == Absent()
+
+
+@pytest.mark.parametrize("chat", [4200001, -4242])
+def test_missing_ids_prove_nothing_where_chats_share_them(chat: int) -> None:
+    found = Found(chat, 7, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert isinstance(trusted(Absent(), chat), CannotTell)
+    assert trusted(found, chat) == found

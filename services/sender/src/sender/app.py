@@ -7,6 +7,7 @@ from datetime import timedelta
 import nats.errors
 from aiogram.exceptions import AiogramError, TelegramUnauthorizedError
 from aiogram.types import User
+from nats.js.errors import Error as JetStreamError
 
 from chassis.clock import Clock, utc_now
 from chassis.console import UnavailableError
@@ -31,7 +32,7 @@ from sender.telegram import Telegram
 from sender.witness import Witness
 
 _RETRY_SECONDS = 5
-_RETRY_REMEMBERING_SECONDS = 0.5
+_RETRY_LOG_SECONDS = 0.5
 _RECORD_SECONDS = 10
 """How long a stop waits, after the longest send, for the log to take its outcome."""
 
@@ -83,7 +84,7 @@ class Lanes:
         keeping = asyncio.create_task(lease.keep())
         resolved = asyncio.create_task(take_up_resolved(connection.reader, desk))
         try:
-            await self._take_in()
+            await self._take_in(lease)
             await keeping
         finally:
             # From here on nothing starts, so another sender may: sends under way are in the log.
@@ -93,7 +94,19 @@ class Lanes:
             await lease.release()
         await self._take_no_more()
 
-    async def _take_in(self) -> None:
+    async def _take_in(self, lease: Lease) -> None:
+        while lease.held:
+            try:
+                await self._start_taking()
+            except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+                # The lease is there, but the consumers may still be electing a leader.
+                log.warning("cannot take what is due yet; will retry", problem=repr(error))
+                await self._take_no_more()
+                await asyncio.sleep(_RETRY_LOG_SECONDS)
+            else:
+                return
+
+    async def _start_taking(self) -> None:
         if not self._service.broker.running:
             await self._service.broker.start()
             return
@@ -175,7 +188,7 @@ async def _remember(reader: Reader, pacing: Pacing) -> None:
             log_now = await reader.time()
         except (nats.errors.Error, TimeoutError, OSError) as error:
             log.warning("the log does not tell the time; will retry", problem=repr(error))
-            await asyncio.sleep(_RETRY_REMEMBERING_SECONDS)
+            await asyncio.sleep(_RETRY_LOG_SECONDS)
         else:
             break
     claims = await reader.replay((f"{MessageClaimed.fact()}.>",), since=log_now - _REMEMBERED)

@@ -205,6 +205,8 @@ async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
     turn = await desk.limiter.turn(due.channel, due.kind, due.delivery, content.messages)
     if isinstance(turn, Later):
         raise NackMessage(delay=turn.seconds)
+    if desk.clock() >= due.expires_at:
+        return False  # a flood may have held up its turn for long
     claim = MessageClaimed(
         **names(due),
         attempt=attempt,
@@ -291,11 +293,16 @@ async def take_up_resolved(reader: Reader, desk: Desk) -> None:
     The due event of a held delivery is done with: kept, many of them would fill the lane. So the
     log is followed for the person's word instead, also for what was said while no sender ran.
     """
-    async with asyncio.TaskGroup() as group:
-        async for entry in reader.follow((FAILED,), since=desk.clock() - _RESOLVED_WITHIN):
-            event = entry.envelope.data
-            if isinstance(event, MessageFailed) and event.actor and event.retry_at:
-                group.create_task(_take_up(event.delivery, reader, desk))
+    while True:
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for entry in reader.follow((FAILED,), since=desk.clock() - _RESOLVED_WITHIN):
+                    event = entry.envelope.data
+                    if isinstance(event, MessageFailed) and event.actor and event.retry_at:
+                        group.create_task(_take_up(event.delivery, reader, desk))
+        except Exception:
+            log.exception("what was given back is not followed; will try again")
+        await asyncio.sleep(_AFTER_FAILURE)
 
 
 async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:

@@ -117,8 +117,7 @@ class Limiter:
         wait = self._pacing.ask(key, chat, kind, begun, patience, count=count)
         if wait:
             _POSTPONED.labels(kind).inc()
-            # Those without a place shall not all come back at once.
-            return Later(wait * (1 + random.random() / 10) if wait >= LONGEST_WAIT else wait)
+            return _later(wait)
         future: asyncio.Future[Turn | Later] = asyncio.get_running_loop().create_future()
         self._waiters[key] = future
         self._pump()
@@ -141,6 +140,7 @@ class Limiter:
             scope = self._pacing.flooded(grant.chat, pause, now, random.random())
             _FLOODS.labels(scope).inc()
             log.warning("flood limit", scope=scope, channel=grant.chat, retry_after=pause)
+            self._send_away(now)
         _SHARE.set(self._pacing.share)
         self._pump()
 
@@ -150,6 +150,13 @@ class Limiter:
         if self._spending:
             self._spending.cancel()
         self._pump()
+
+    def _send_away(self, now: float) -> None:
+        """Let nobody wait here for a chat that was just closed for long."""
+        for key, wait in self._pacing.held_up(now, _PATIENCE):
+            future = self._waiters.get(key)
+            if future and not future.done():
+                future.set_result(_later(wait))
 
     def _pump(self) -> None:
         if self._timer:
@@ -193,3 +200,8 @@ class Limiter:
         for kind in self._pacing.kinds:
             _WAITING.labels(kind).set(self._pacing.waiting(kind))
         _SLOWED.set(self._pacing.slowed_chats)
+
+
+def _later(wait: float) -> Later:
+    # Those without a place shall not all come back at once.
+    return Later(LONGEST_WAIT * (1 + random.random() / 10) if wait >= LONGEST_WAIT else wait)

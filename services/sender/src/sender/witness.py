@@ -42,6 +42,7 @@ from sender.domain.looking import (
     Unreadable,
     begin,
     carries,
+    trusted,
 )
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
@@ -200,6 +201,7 @@ class _Look:
         finally:
             PROBES.observe(probes)
             await self._delete_copies()
+        search = trusted(search, self._chat)
         found = type(search).__name__.lower()
         LOOKS.labels(found).inc()
         log.info("looked for a message", found=found, probes=probes, channel=self._claim.channel)

@@ -21,6 +21,8 @@ MOST_PROBES = 20
 _MOST_MISSES = 3
 _LATEST = timedelta(seconds=120)
 _MARK_PLACE = 99
+_LAST_WITH_OWN_IDS = -1_000_000_000_001
+"""A channel or supergroup is called by this id or a lower one (Bot API server, `chat_id`)."""
 _TOKEN = re.compile(r"[a-z0-9]{1,4}-[0-9a-v]{26}-[0-9]{1,2}-[A-Za-z0-9_-]{22}", re.ASCII)
 
 
@@ -175,6 +177,17 @@ class Search:
 
     def _ended(self) -> Finding:
         return CannotTell(self.unreadable) if self.unreadable else Absent()
+
+
+def trusted(finding: Finding, chat: int | str) -> Finding:
+    """Return what `finding` is worth in `chat`.
+
+    Telegram numbers the messages of all private chats and of all groups that are no supergroups
+    together: there an id that is missing stands elsewhere, and ours may come after any number.
+    """
+    if isinstance(finding, Absent) and isinstance(chat, int) and chat > _LAST_WITH_OWN_IDS:
+        return CannotTell("private chats and small groups share their message ids; not seen so far")
+    return finding
 
 
 def begin(claim: MessageClaimed, trail: Trail) -> Search | CannotTell:

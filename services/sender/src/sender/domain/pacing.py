@@ -199,6 +199,12 @@ class Pacing:
             if asker := queue.pop(key, None):
                 self._chats[asker.chat].places.pop(key, None)
 
+    def held_up(self, now: float, patience: float) -> list[tuple[str, float]]:
+        """Return who stands in the queue and has longer than `patience` to wait for its chat."""
+        queued = [asked for queue in self._queues.values() for asked in queue.items()]
+        waits = [(key, self._chat_wait(asker, now)) for key, asker in queued]
+        return [(key, wait) for key, wait in waits if wait > patience]
+
     def choose(self, now: float) -> Grant | float | None:
         """Let one go; or say in how many seconds to look again, None for when somebody asks."""
         ready = {kind: key for kind in self._queues if (key := self._first(kind, now))}
