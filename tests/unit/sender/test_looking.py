@@ -57,9 +57,10 @@ def test_other_messages_and_small_gaps_are_passed_over() -> None:
     assert look(chat, Trail(41)) == (Found(-100, 45, SLOT), [42, 43, 44, 45])
 
 
-def test_three_missing_ids_one_after_the_other_are_the_end() -> None:
-    assert look({}, Trail(41)) == (Absent(), [42, 43, 44])
-    assert look({43: Other(SOON)}, Trail(41)) == (Absent(), [42, 43, 44, 45, 46])
+def test_ten_missing_ids_one_after_the_other_are_the_end() -> None:
+    assert look({}, Trail(41)) == (Absent(), list(range(42, 52)))
+    assert look({43: Other(SOON)}, Trail(41)) == (Absent(), list(range(42, 54)))
+    assert look({51: OURS}, Trail(41))[0] == Found(-100, 51, SLOT)
 
 
 def test_missing_ids_below_one_that_exists_are_a_gap_and_not_the_end() -> None:
@@ -73,7 +74,7 @@ def test_ids_that_the_log_knows_cost_no_probe() -> None:
         Found(-100, 45, SLOT),
         [45],
     )
-    assert look({}, Trail(41, frozenset({42, 43}))) == (Absent(), [44, 45, 46])
+    assert look({}, Trail(41, frozenset({42, 43}))) == (Absent(), list(range(44, 54)))
 
 
 def test_a_message_posted_long_after_the_claim_ends_the_search() -> None:

@@ -18,7 +18,8 @@ HIDDEN = "\u200b"
 """The text under the invisible link: one zero-width space (aiogram's `hide_link` does the same)."""
 
 MOST_PROBES = 20
-_MOST_MISSES = 3
+_MOST_MISSES = 10
+"""Ids missing in a row that show the end of a chat: fewer may have been deleted before ours."""
 _LATEST = timedelta(seconds=120)
 _MARK_PLACE = 99
 _LAST_WITH_OWN_IDS = -1_000_000_000_001
