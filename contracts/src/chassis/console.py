@@ -7,8 +7,10 @@ import asyncio
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, redirect_stderr
+from io import StringIO
+from typing import TypeVar
 
 import nats
 import nats.errors
@@ -21,7 +23,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 from chassis.clock import Clock, utc_now
 from chassis.log import LogUnavailableError, Publisher, Reader
 from chassis.service import Connection
-from chassis.settings import ServiceSettings
+from chassis.settings import EXIT_BAD_SETTINGS, ServiceSettings
 from chassis.topology import DestructiveChangeError, ensure_stream
 from contracts.streams import EVENTS
 
@@ -33,6 +35,9 @@ EXIT_UNAVAILABLE = 69
 _CONNECT_SECONDS = 4.0
 _ATTEMPT_SECONDS = 2
 _HOST_AND_PORT = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", re.ASCII)
+
+
+T = TypeVar("T")
 
 
 class CommandError(Exception):
@@ -64,6 +69,22 @@ class UnavailableError(CommandError):
     """NATS, or the log in it, does not answer."""
 
     status = EXIT_UNAVAILABLE
+
+
+class BadSettingsError(CommandError):
+    """The environment is wrong."""
+
+    status = EXIT_BAD_SETTINGS
+
+
+def settled(load: Callable[[], T]) -> T:
+    """Return what `load` makes of the settings; raises BadSettingsError where they are wrong."""
+    said = StringIO()
+    try:
+        with redirect_stderr(said):  # where `load` tells what is wrong before it ends the process
+            return load()
+    except SystemExit as error:
+        raise BadSettingsError(said.getvalue().strip(), "correct the environment") from error
 
 
 def quiet_logs() -> None:

@@ -6,8 +6,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import redirect_stderr
-from io import StringIO, TextIOWrapper
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +20,9 @@ from chassis.console import (
     UsageError,
     console,
     quiet_logs,
+    settled,
 )
 from chassis.service import Connection
-from chassis.settings import EXIT_BAD_SETTINGS
 from scheduler import app
 from scheduler.catalogue import Catalogue
 from scheduler.console import inquiries, orders, report, requests, words
@@ -73,14 +72,14 @@ def _check_encodings(given: Sequence[str]) -> None:
 
 
 def _validate(asked: Namespace) -> None:
-    plan, notes = _settled(lambda: app.plan_to_look_at(asked.file))
+    plan, notes = settled(lambda: app.plan_to_look_at(asked.file))
     _print(asked, inquiries.check(str(asked.file), plan, notes))
 
 
 def _preview(asked: Namespace) -> None:
     now = utc_now()
     if _is_file(asked.what):
-        plan, notes = _settled(lambda: app.plan_to_look_at(Path(asked.what)))
+        plan, notes = settled(lambda: app.plan_to_look_at(Path(asked.what)))
         first = (
             "as if the file were applied now, for the first time: a campaign that the log knows"
             " goes on in its rotation (preview it by its name)"
@@ -93,7 +92,7 @@ def _preview(asked: Namespace) -> None:
 
 
 def _apply(asked: Namespace) -> None:
-    plan = _settled(lambda: app.plan_to_apply(asked.file))
+    plan = settled(lambda: app.plan_to_apply(asked.file))
     try:
         catalogue = _ask(lambda log: inquiries.fold(log.reader))
     except NoLogError:  # it is made once something is applied
@@ -179,27 +178,13 @@ def trigger_key(actor: str) -> str:
 
 def _ask(question: Callable[[Connection], Awaitable[T]], *, create_log: bool = False) -> T:
     """Answer `question` by the log; raises CommandError."""
-    settings = _settled(app.settings)
+    settings = settled(app.settings)
 
     async def asked() -> T:
         async with console(settings, source="scheduler", create_log=create_log) as connection:
             return await question(connection)
 
     return asyncio.run(asked())
-
-
-def _settled(load: Callable[[], T]) -> T:
-    """Return what `load` makes of the settings; raises CommandError where they are wrong."""
-    said = StringIO()
-    try:
-        with redirect_stderr(said):  # where `load` tells what is wrong before it ends the process
-            return load()
-    except SystemExit as error:
-        raise _BadSettingsError(said.getvalue().strip(), "correct the environment") from error
-
-
-class _BadSettingsError(CommandError):
-    status = EXIT_BAD_SETTINGS
 
 
 def _confirm(asked: Namespace, shown: Answer, question: str) -> None:

@@ -5,16 +5,13 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import redirect_stderr
-from io import StringIO
 from typing import TypeVar
 
 from pydantic_core import to_json
 
 from chassis.clock import utc_now
-from chassis.console import EXIT_REFUSED, CommandError, console, quiet_logs
+from chassis.console import EXIT_REFUSED, CommandError, console, quiet_logs, settled
 from chassis.service import Connection
-from chassis.settings import EXIT_BAD_SETTINGS
 from sender import app
 from sender.console import report, uncertain
 from sender.console.answers import Answer, Resolution, Tested
@@ -45,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _do(asked: Namespace) -> int:
     if asked.command == "selftest":
-        settings = _settled(app.settings)
+        settings = settled(app.settings)
         audit = asked.audit or settings.audit_chat
         tested = asyncio.run(app.selftest(settings, asked.channel, audit))
         _print(asked, tested)
@@ -75,27 +72,13 @@ def _resolve(asked: Namespace) -> Answer:
 
 def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:
     """Answer `question` by the log; raises CommandError."""
-    settings = _settled(app.log_settings)
+    settings = settled(app.log_settings)
 
     async def asked() -> T:
         async with console(settings, source="sender") as connection:
             return await question(connection)
 
     return asyncio.run(asked())
-
-
-def _settled(load: Callable[[], T]) -> T:
-    """Return what `load` makes of the settings; raises CommandError where they are wrong."""
-    said = StringIO()
-    try:
-        with redirect_stderr(said):  # where `load` tells what is wrong before it ends the process
-            return load()
-    except SystemExit as error:
-        raise _BadSettingsError(said.getvalue().strip(), "correct the environment") from error
-
-
-class _BadSettingsError(CommandError):
-    status = EXIT_BAD_SETTINGS
 
 
 def _print(asked: Namespace, answer: Answer | Tested) -> None:
