@@ -34,6 +34,9 @@ SOURCES = {
     "cta": "clicks",
     "bot": "clicks",
     "conversion": "clicks",
+    "channel": "sender",
+    "invite": "clicks",
+    "forget": "clicks",
     "user": "analytics",
 }
 
@@ -45,6 +48,7 @@ MODELS = {
     "An interval": "IntervalSchedule",
     "A cron schedule": "CronSchedule",
     "catch_up": "CatchUp",
+    "expire": "Expire",
     "A variant": "Variant",
     "A medium": "Medium",
     "preview": "Preview",
@@ -53,6 +57,7 @@ MODELS = {
     "offer": "StarsOffer",
     "A button that links to the bot": "DeepLinkCta",
     "A button that leads to a page": "LinkCta",
+    "A button that invites": "JoinCta",
     "A button that copies": "CopyCta",
 }
 """The headings in the owners' reference, and the models whose fields stand below them."""
@@ -127,8 +132,13 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "DeepLinkCta.greeting": _TEXT,
     "DeepLinkCta.label": _LABEL,
     "DeepLinkCta.target": _or_null(_ADDRESS),
+    "Expire.after": _DURATION,
+    "Expire.format": {"enum": list(FORMATS)},
+    "Expire.text": _or_null(_TEXT),
     "IntervalSchedule.every": _DURATION,
     "IntervalSchedule.phase": _DURATION,
+    "JoinCta.chat": _CHANNEL,
+    "JoinCta.label": _LABEL,
     "LinkCta.label": _LABEL,
     "LinkCta.target": _ADDRESS,
     "Medium.url": _or_null(_ADDRESS),

@@ -38,6 +38,8 @@ amounts = st.decimals(
     min_value=-(10**6), max_value=10**6, places=2, allow_nan=False, allow_infinity=False
 )
 
+translations = st.dictionaries(st.sampled_from(("de", "es", "pt")), texts, max_size=2)
+
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "campaign": names,
     "id": names,
@@ -62,6 +64,13 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "max": st.integers(1, 1000),
     "request": names,
     "stars": st.integers(1, 10_000),
+    "bot": names,
+    "after": st.integers(60, 30 * 86_400).map(lambda seconds: timedelta(seconds=seconds)),
+    "answers": translations,
+    "greetings": translations,
+    "chat": channels,
+    "name": names,
+    "username": st.from_regex(r"@[a-z][a-z0-9_]{3,10}", fullmatch=True),
 }
 WHOLE: dict[type[BaseModel], st.SearchStrategy[Any]] = {
     IntervalSchedule: intervals.map(lambda every: IntervalSchedule(every=every, phase=every / 7))
@@ -191,7 +200,7 @@ def test_the_random_campaigns_use_what_campaigns_have() -> None:
     collect()
     ctas = {cta.kind for campaign in seen for variant in campaign.variants for cta in variant.ctas}
 
-    assert ctas == {"callback", "bot", "deep_link", "link", "copy"}
+    assert ctas == {"callback", "bot", "deep_link", "link", "join", "copy"}
     assert {campaign.kind for campaign in seen} == {"guide", "promo"}
     assert {type(campaign.catch_up) for campaign in seen} == {CatchUp}
     assert {type(variant) for campaign in seen for variant in campaign.variants} == {Variant}

@@ -25,12 +25,14 @@ from pydantic import (
 
 from contracts import calendar
 from contracts.creative import (
+    CAPTION_LIMIT,
     TEXT_LIMIT,
     BotCta,
     CallbackCta,
     CopyCta,
     Cta,
     DeepLinkCta,
+    JoinCta,
     LinkCta,
     Medium,
     PostedAddress,
@@ -39,9 +41,12 @@ from contracts.creative import (
     Variant,
     WebAddress,
     faults,
+    too_much,
 )
-from contracts.durations import Duration
-from contracts.ids import CampaignId, Channel, Instant
+from contracts.durations import Duration, Unit
+from contracts.expiry import Expire
+from contracts.ids import MAIN_BOT, BotName, CampaignId, Channel, Instant
+from contracts.markup import parse
 from contracts.placeholders import fill
 from contracts.reading import FILE, Plan, Problem, Whole, YesOrNo, either, of_files, problems
 
@@ -56,8 +61,10 @@ __all__ = [
     "CronSchedule",
     "Cta",
     "DeepLinkCta",
+    "Expire",
     "Interval",
     "IntervalSchedule",
+    "JoinCta",
     "Kind",
     "LinkCta",
     "Medium",
@@ -167,29 +174,21 @@ def _in_the_zone(value: object, info: ValidationInfo) -> object:
     return value
 
 
-def _has_unit(value: object, info: ValidationInfo) -> object:
-    if info.context is FILE and isinstance(value, int | float) and value != 0:
-        raise ValueError("has no unit; write a duration such as 4h, 1h30m or 45s")
-    return value
-
-
 def _on_the_second(value: timedelta, info: ValidationInfo) -> timedelta:
     if info.context is FILE and value.microseconds:
         raise ValueError("must be a whole number of seconds; round it")
     return value
 
 
-_Unit = BeforeValidator(_has_unit)
-
 Zone = Annotated[str, AfterValidator(_known_zone), of_files(_same_everywhere)]
 Interval = Annotated[Duration, AfterValidator(_whole_seconds)]
-Phase = Annotated[Duration, AfterValidator(_not_negative), AfterValidator(_on_the_second), _Unit]
+Phase = Annotated[Duration, AfterValidator(_not_negative), AfterValidator(_on_the_second), Unit]
 
 
 class IntervalSchedule(Plan):
     """Slots on the UTC epoch grid: every instant t with (t - phase) divisible by `every`."""
 
-    every: Annotated[Interval, _Unit] = timedelta(hours=4)
+    every: Annotated[Interval, Unit] = timedelta(hours=4)
     phase: Phase = timedelta(0)
 
     @model_validator(mode="after")
@@ -231,7 +230,7 @@ class CatchUp(Plan):
 
     policy: Literal["skip", "latest", "all"] = "latest"
     max: Annotated[int, Field(ge=1, le=1000), Whole] = 10
-    window: Annotated[Duration, AfterValidator(_not_negative), _Unit] | None = None
+    window: Annotated[Duration, AfterValidator(_not_negative), Unit] | None = None
 
 
 QuietHours = Annotated[str, _readable(calendar.quiet_hours)]
@@ -243,7 +242,7 @@ Blackout = Annotated[str, BeforeValidator(_as_text), _readable(calendar.blackout
 ZonedInstant = Annotated[Instant, BeforeValidator(_in_the_zone)]
 """A moment; without an offset of its own it is in the campaign's zone. A last date is included."""
 
-Delay = Annotated[Duration, AfterValidator(_short), _Unit]
+Delay = Annotated[Duration, AfterValidator(_short), Unit]
 
 
 class Campaign(Plan):
@@ -253,7 +252,9 @@ class Campaign(Plan):
     bound the slots, both included; after `limit` slots there are no more. `run_now` adds a slot at
     the moment at which the campaign is first defined. A slot may be fired later than it lies:
     by its jitter (from 0 to `jitter`, the same for whoever asks), and by `channel_offset` for each
-    channel that stands before its own in the list; both end before the next slot comes.
+    channel that stands before its own in the list; both end before the next slot comes. `bot` names
+    one of the sender's bots. `delete_previous`: a new message takes the place of the campaign's
+    last one in the channel.
     """
 
     id: CampaignId
@@ -276,6 +277,9 @@ class Campaign(Plan):
     rotation_scope: RotationScope = "shared"
     catch_up: CatchUp = CatchUp()
     on_uncertain: UncertainPolicy | None = None
+    bot: BotName = MAIN_BOT
+    expire: Expire | None = None
+    delete_previous: YesOrNo = False
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -356,6 +360,7 @@ def _contradictions(plan: Campaign) -> Iterator[Problem]:
     yield from _endless_quiet(plan)
     yield from _late_channels(plan)
     yield from _filled_badly(plan)
+    yield from _lives_badly(plan)
     if "max" in plan.catch_up.model_fields_set and plan.catch_up.policy != "all":
         remedy = "catch_up.max counts for policy all only; remove it, or write policy: all"
         yield ("catch_up", "max"), remedy
@@ -409,6 +414,20 @@ def _filled_badly(plan: Campaign) -> Iterator[Problem]:
         if variant.placeholders:
             for where, remedy in faults(fill(variant, plan, channel, _SAMPLE)):
                 yield ("variants", place, *where), remedy
+
+
+def _lives_badly(plan: Campaign) -> Iterator[Problem]:
+    expire = plan.expire
+    if expire is None:
+        return
+    if expire.action == "unpin" and not any(variant.pin for variant in plan.variants):
+        yield ("expire", "action"), "no variant is pinned; write pin: true in one, or edit"
+    if expire.action == "edit" and expire.text is None:
+        if not any(variant.ctas for variant in plan.variants):
+            yield ("expire", "text"), "no variant has buttons to take away; write what it then says"
+    elif expire.text is not None and any(variant.attachments for variant in plan.variants):
+        formatted = parse(expire.text, expire.format)
+        yield from ((("expire", "text"), why) for why in too_much(formatted, CAPTION_LIMIT))
 
 
 def _gap(schedule: Schedule) -> timedelta:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from contracts import placeholders
-from contracts.ids import VariantId
+from contracts.ids import Channel, VariantId
 from contracts.marks import Entity
 from contracts.markup import FORMATS, Formatted, parse
 from contracts.reading import FILE, Plan, Problem, Whole, YesOrNo, either, of_files, problems
@@ -81,7 +81,8 @@ def _fits_message(text: str) -> str:
     return text
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Return `text`; raises ValueError where a person would see nothing."""
     for character in text:
         unseen = unicodedata.category(character) in _INVISIBLE_CATEGORIES
         if not unseen and character not in _INVISIBLE_SIGNS:
@@ -89,7 +90,8 @@ def _visible(text: str) -> str:
     raise ValueError("shows nothing, and Telegram refuses it; add a character that people see")
 
 
-def _known_format(form: str) -> str:
+def known_format(form: str) -> str:
+    """Return `form`; raises ValueError where no text can be written in it."""
     if form not in FORMATS:
         raise ValueError(f"unknown format {form!r}; write {', '.join(FORMATS[:-1])} or markdown")
     return form
@@ -106,31 +108,39 @@ PostedAddress = Annotated[WebAddress, AfterValidator(_posted_address)]
 Label = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64, strip_whitespace=True),
-    of_files(_visible),
+    of_files(visible),
 ]
 Greeting = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TEXT_LIMIT, strip_whitespace=True),
     AfterValidator(_fits_message),
-    of_files(_visible),
+    of_files(visible),
 ]
 Target = Annotated[WebAddress, of_files(_posted_address)]
+Answer = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+"""A person's language, as the first part of its IETF tag: de, pt, uk."""
 
 
 class StarsOffer(Plan):
-    """A Telegram Stars invoice that the bot shows to a person who opened it."""
+    """A Telegram Stars invoice that the bot shows to a person who opened it.
+
+    `subscription`: it is paid every 30 days, the only period that Telegram knows.
+    """
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     description: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     stars: Annotated[int, Field(ge=1, le=10_000), Whole]
+    subscription: YesOrNo = False
 
 
 class CallbackCta(Plan):
-    """A button that answers with a short text where the person is."""
+    """A button that answers with a short text where the person is, in a language of `answers`."""
 
     kind: Literal["callback"]
     label: Label
-    answer: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    answer: Answer
+    answers: dict[Language, Answer] = Field(default_factory=dict)
     alert: YesOrNo = False
     beside: YesOrNo = False
 
@@ -141,6 +151,7 @@ class BotCta(Plan):
     kind: Literal["bot"]
     label: Label
     greeting: Greeting
+    greetings: dict[Language, Greeting] = Field(default_factory=dict)
     target: Target | None = None
     offer: StarsOffer | None = None
     beside: YesOrNo = False
@@ -155,17 +166,36 @@ class DeepLinkCta(Plan):
     kind: Literal["deep_link"]
     label: Label
     greeting: Greeting
+    greetings: dict[Language, Greeting] = Field(default_factory=dict)
     target: Target | None = None
     offer: StarsOffer | None = None
     beside: YesOrNo = False
 
 
 class LinkCta(Plan):
-    """A button that leads to a web page through Fingerpost's redirect."""
+    """A button that leads to a web page through Fingerpost's redirect.
+
+    `utm`: the address gets UTM parameters and the id of the click, so that the page can tell where
+    the person came from.
+    """
 
     kind: Literal["link"]
     label: Label
     target: Target
+    utm: YesOrNo = True
+    beside: YesOrNo = False
+
+
+class JoinCta(Plan):
+    """A button that invites into `chat`, by a link of its own for each campaign and channel.
+
+    `by_request`: whoever follows it asks to join, and the bot lets them in.
+    """
+
+    kind: Literal["join"]
+    label: Label
+    chat: Channel
+    by_request: YesOrNo = False
     beside: YesOrNo = False
 
 
@@ -179,7 +209,7 @@ class CopyCta(Plan):
 
 
 Cta = Annotated[
-    CallbackCta | BotCta | DeepLinkCta | LinkCta | CopyCta,
+    CallbackCta | BotCta | DeepLinkCta | LinkCta | JoinCta | CopyCta,
     Field(discriminator="kind", json_schema_extra=either),
 ]
 
@@ -218,6 +248,7 @@ class Preview(Plan):
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+Format = Annotated[str, of_files(known_format)]
 
 
 class Variant(Plan):
@@ -229,7 +260,7 @@ class Variant(Plan):
 
     id: VariantId
     text: Text = ""
-    format: Annotated[str, of_files(_known_format)] = "plain"
+    format: Format = "plain"
     placeholders: YesOrNo = False
     media: Medium | None = None
     album: tuple[Medium, ...] = ()
@@ -288,15 +319,16 @@ def _faulty_text(variant: Variant, text: str, *, below_media: bool) -> Iterator[
         formatted = parse(
             placeholders.sample(text) if variant.placeholders else text, variant.format
         )
-        _visible(formatted.text)
+        visible(formatted.text)
     except ValueError as error:
         yield str(error)
         return
-    yield from _too_much(formatted, CAPTION_LIMIT if below_media else TEXT_LIMIT)
+    yield from too_much(formatted, CAPTION_LIMIT if below_media else TEXT_LIMIT)
     yield from filter(None, map(_link_fault, formatted.entities))
 
 
-def _too_much(formatted: Formatted, limit: int) -> Iterator[str]:
+def too_much(formatted: Formatted, limit: int) -> Iterator[str]:
+    """Yield what is more in `formatted` than Telegram takes, `limit` counting its characters."""
     if formatted.length > limit:
         place = " below media" if limit == CAPTION_LIMIT else ""
         yield f"text is {formatted.length} characters long; Telegram takes {limit}{place}"

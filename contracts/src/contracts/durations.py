@@ -4,7 +4,9 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
+
+from contracts.reading import FILE
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
@@ -26,4 +28,12 @@ def _parse(value: object) -> object:
         raise ValueError("is too long; shorten it") from error
 
 
+def _has_unit(value: object, info: ValidationInfo) -> object:
+    if info.context is FILE and isinstance(value, int | float) and value != 0:
+        raise ValueError("has no unit; write a duration such as 4h, 1h30m or 45s")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_parse)]
+Unit = BeforeValidator(_has_unit)
+"""Keeps durations that are mere numbers out of files."""

@@ -15,21 +15,28 @@ from contracts.campaign import (
 )
 from contracts.events import (
     BotStarted,
+    BotStopped,
     CampaignBackfilled,
     CampaignDefined,
     CampaignPaused,
     CampaignResumed,
     CampaignRetired,
     CampaignTriggered,
+    ChannelDisabled,
+    ChannelEnabled,
+    ChannelMigrated,
     ConversionRecorded,
     CtaClicked,
     Event,
+    ForgetRequested,
     GuideDue,
+    InviteLinkCreated,
     MessageClaimed,
     MessageFailed,
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
     PromoDue,
     SlotMissed,
     UserForgotten,
@@ -87,6 +94,13 @@ _MESSAGE = {
     "kind": "promo",
 }
 _ATTEMPT = {**_MESSAGE, "attempt": 1}
+_CHANNEL = {"channel": CHANNEL, "bot_id": BOT, "happened_at": SLOT}
+_WORD = {
+    "bot_id": BOT,
+    "update_id": 10_001,
+    "user_id": USER,
+    "said_at": SLOT + timedelta(minutes=2),
+}
 _DECISION = {"campaign": "guides", "revision": 1, "note": "summer break", "actor": "owner"}
 
 _FIELDS: dict[type[Event], dict[str, Any]] = {
@@ -161,6 +175,22 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
     },
     MessageUncertain: {**_ATTEMPT, "description": "the answer was lost", "policy": "drop"},
     MessageSkipped: {**_MESSAGE, "reason": "expired", "skipped_at": SLOT},
+    MessageWithdrawn: {
+        **_MESSAGE,
+        "chat_id": int(CHANNEL),
+        "message_id": 42,
+        "action": "edit",
+        "reason": "expired",
+        "outcome": "done",
+        "withdrawn_at": SLOT + timedelta(days=1),
+    },
+    ChannelDisabled: {
+        **_CHANNEL,
+        "description": "Forbidden: bot was kicked from the channel chat",
+        "delivery": PROMO_DELIVERY,
+    },
+    ChannelEnabled: {**_CHANNEL, "username": "@example_channel"},
+    ChannelMigrated: {**_CHANNEL, "chat_id": -1009876543210, "delivery": PROMO_DELIVERY},
     CtaClicked: {
         "source_id": "4382bfdwdsb323b2d9",
         "delivery": PROMO_DELIVERY,
@@ -179,6 +209,17 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
         "cta": 0,
         "user_id": USER,
         "started_at": SLOT + timedelta(seconds=11),
+    },
+    BotStopped: _WORD,
+    ForgetRequested: _WORD,
+    InviteLinkCreated: {
+        "campaign": "promos",
+        "channel": CHANNEL,
+        "chat": "-1005550001111",
+        "bot_id": BOT,
+        "name": "fp promos",
+        "link": "https://t.me/+AbCdEfGhIjKlMnOp",
+        "created_at": SLOT,
     },
     ConversionRecorded: {
         "source": "stars",

@@ -11,6 +11,10 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConst
 CampaignId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 VariantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 DeliveryId = NewType("DeliveryId", str)
+BotName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+"""What the sender's settings call a bot."""
+MAIN_BOT = "main"
+"""The bot of a campaign that names none: the one of `TELEGRAM_BOT_TOKEN`."""
 
 _SAFE_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ANONYMOUS = "anon"

@@ -58,6 +58,15 @@ def _lane(kind: Kind) -> Consumer:
 SENDER_GUIDE = _lane("guide")
 SENDER_PROMO = _lane("promo")
 
+SENDER_SENT = Consumer(
+    durable="sender-sent",
+    subjects=("message.sent.*",),
+    ack="explicit",
+    ack_wait=timedelta(seconds=9),
+    # A message that is to be withdrawn one day waits here until then.
+    max_ack_pending=500_000,
+)
+
 SENDER_LEASE = Bucket(name="sender_lease", lifetime=timedelta(seconds=8))
 """Who sends for a bot: one key each, by the bot's id."""
 SENDER_SPENDING = Bucket(name="sender_spending", lifetime=timedelta(days=3))

@@ -1,6 +1,6 @@
 """Subjects by which readers ask the log. An event's own subject is `event.subject`."""
 
-from contracts.ids import DeliveryId
+from contracts.ids import Channel, DeliveryId, subject_token
 
 CAMPAIGNS = "campaign.>"
 DUES = ("guide.due.*", "promo.due.*")
@@ -8,6 +8,8 @@ SLOTS = (*DUES, "slot.missed.*")
 SENT = "message.sent.*"
 FAILED = "message.failed.*.*"
 UNCERTAIN = "message.uncertain.*.*"
+WITHDRAWN = "message.withdrawn.*.*"
+CHANNELS = "channel.>"
 
 
 def due_of(delivery: DeliveryId) -> str:
@@ -23,6 +25,16 @@ def slot_of(delivery: DeliveryId) -> str:
 def campaign_of(campaign: str) -> str:
     """Return a wildcard that matches every fact about one campaign."""
     return f"campaign.*.{campaign}"
+
+
+def channel_of(channel: Channel, bot_id: int) -> str:
+    """Return a wildcard that matches every fact about one bot in one channel."""
+    return f"channel.*.{subject_token(channel)}.{bot_id}"
+
+
+def invite_by(link: str) -> str:
+    """Return a wildcard that matches the one fact about an invite link."""
+    return f"invite.created.*.{subject_token(link)}"
 
 
 def missed_of(delivery: DeliveryId) -> str:

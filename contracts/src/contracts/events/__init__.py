@@ -9,14 +9,24 @@ from contracts.events.campaign import (
     CampaignRetired,
     CampaignTriggered,
 )
+from contracts.events.channel import ChannelDisabled, ChannelEnabled, ChannelMigrated
+from contracts.events.invite import InviteLinkCreated
 from contracts.events.message import (
     MessageClaimed,
     MessageFailed,
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
 )
-from contracts.events.person import BotStarted, ConversionRecorded, CtaClicked, UserForgotten
+from contracts.events.person import (
+    BotStarted,
+    BotStopped,
+    ConversionRecorded,
+    CtaClicked,
+    ForgetRequested,
+    UserForgotten,
+)
 from contracts.events.slot import Due, GuideDue, PromoDue, SlotMissed
 
 EVENTS: tuple[type[Event], ...] = (
@@ -34,9 +44,16 @@ EVENTS: tuple[type[Event], ...] = (
     MessageFailed,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
+    ChannelDisabled,
+    ChannelEnabled,
+    ChannelMigrated,
     CtaClicked,
     BotStarted,
+    BotStopped,
+    InviteLinkCreated,
     ConversionRecorded,
+    ForgetRequested,
     UserForgotten,
 )
 
@@ -46,22 +63,29 @@ __all__ = [
     "BY_TYPE",
     "EVENTS",
     "BotStarted",
+    "BotStopped",
     "CampaignBackfilled",
     "CampaignDefined",
     "CampaignPaused",
     "CampaignResumed",
     "CampaignRetired",
     "CampaignTriggered",
+    "ChannelDisabled",
+    "ChannelEnabled",
+    "ChannelMigrated",
     "ConversionRecorded",
     "CtaClicked",
     "Due",
     "Event",
+    "ForgetRequested",
     "GuideDue",
+    "InviteLinkCreated",
     "MessageClaimed",
     "MessageFailed",
     "MessageSent",
     "MessageSkipped",
     "MessageUncertain",
+    "MessageWithdrawn",
     "PromoDue",
     "SlotMissed",
     "UserForgotten",

@@ -6,6 +6,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from contracts.campaign import Kind, UncertainPolicy
 from contracts.events.base import Event
+from contracts.expiry import ExpireAction
 from contracts.ids import CampaignId, Channel, DeliveryId, Instant, VariantId
 
 FailureClass = Literal[
@@ -18,6 +19,7 @@ FailureClass = Literal[
     "too_large",
     "unauthorized",
     "lost",
+    "no_bot",
 ]
 SkipReason = Literal["expired", "channel_disabled", "dropped"]
 
@@ -44,7 +46,7 @@ class MessageClaimed(_AttemptFact):
     `mark` is the address of an invisible link that the message will carry, None where it carries
     none; `last_known_message_id` the highest id seen in the channel before: by both a lost message
     can be recognised later. (The first senders wrote a button's token there, which is no address
-    and cannot be looked for.)
+    and cannot be looked for.) `messages` is how many Telegram counts: an album is several.
     """
 
     type: ClassVar[str] = "fingerpost.message.claimed.v1"
@@ -53,6 +55,7 @@ class MessageClaimed(_AttemptFact):
     bot_id: int
     mark: str | None = None
     last_known_message_id: int | None = None
+    messages: PositiveInt = 1
 
     @property
     def key(self) -> str:
@@ -65,6 +68,8 @@ class MessageSent(_AttemptFact):
     `latency_ms` runs from the planned instant until Telegram took the message. `audience` is the
     channel's member count, None where it was not known in time. `reconciled`: the message was
     found later, as the answer to the send had been lost: by looking, or by `actor`, a person.
+    `follow_up_id` is the message below an album. At `withdraw_at` the message is to be withdrawn as
+    its due event says; `delete_previous`: those of its campaign before it are, too.
     """
 
     type: ClassVar[str] = "fingerpost.message.sent.v1"
@@ -75,6 +80,9 @@ class MessageSent(_AttemptFact):
     audience: NonNegativeInt | None = None
     reconciled: bool = False
     actor: str | None = None
+    follow_up_id: int | None = None
+    withdraw_at: Instant | None = None
+    delete_previous: bool = False
 
     @property
     def cause(self) -> str:
@@ -97,7 +105,7 @@ class MessageFailed(_Outcome):
     """Telegram certainly did not take this attempt; `retry_at` None: there will be no other.
 
     `lost`: the answer was lost, and the message is not in the channel; `actor` is the person who
-    said so, None where the sender looked.
+    said so, None where the sender looked. `no_bot`: the sender has no bot of the campaign's name.
     """
 
     type: ClassVar[str] = "fingerpost.message.failed.v1"
@@ -127,3 +135,29 @@ class MessageSkipped(_MessageFact):
     reason: SkipReason
     skipped_at: Instant
     actor: str | None = None
+
+
+class MessageWithdrawn(_MessageFact):
+    """A message that was sent was edited, deleted or unpinned, as its campaign wants.
+
+    `expired`: its time was over; `replaced`: a later message took its place. `absent`: somebody had
+    removed it before; `refused`: Telegram does not let the bot, `description` says why, and nothing
+    tries again.
+    """
+
+    type: ClassVar[str] = "fingerpost.message.withdrawn.v1"
+    chat_id: int
+    message_id: int
+    action: ExpireAction
+    reason: Literal["expired", "replaced"]
+    outcome: Literal["done", "absent", "refused"]
+    description: str = ""
+    withdrawn_at: Instant
+
+    @property
+    def key(self) -> str:
+        return f"{self.delivery}.{self.action}"
+
+    @property
+    def cause(self) -> str:
+        return f"message.sent.{self.delivery}"

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
 
 from contracts.events.base import Event
-from contracts.ids import DeliveryId, Instant, person_token, subject_token
+from contracts.ids import CampaignId, Channel, DeliveryId, Instant, person_token, subject_token
 
 Via = Literal["callback", "link"]
 Verdict = Literal["human", "robot"]
@@ -63,11 +63,43 @@ class BotStarted(Event):
         return f"bot.started.{self.bot_id}.{self.update_id}"
 
 
+class _Word(Event):
+    """What a person told the bot."""
+
+    bot_id: int
+    update_id: int
+    user_id: int
+    said_at: Instant
+
+    @property
+    def key(self) -> str:
+        return person_token(self.user_id)
+
+    @property
+    def id(self) -> str:
+        return f"{self.fact()}.{self.bot_id}.{self.update_id}"
+
+
+class BotStopped(_Word):
+    """A person wants no further words of the bot (`/stop`); a later start brings them back."""
+
+    type: ClassVar[str] = "fingerpost.bot.stopped.v1"
+
+
+class ForgetRequested(_Word):
+    """A person wants to be forgotten (`/forget me`); an operator's command carries it out."""
+
+    type: ClassVar[str] = "fingerpost.forget.requested.v1"
+
+
 class ConversionRecorded(Event):
     """A person paid, subscribed, joined, or was paid back (`amount` is then negative).
 
     `amount` counts whole units of `currency` (XTR for Telegram Stars). `source` and `source_id`
-    name the fact in the system that it came from, and make it count once.
+    name the fact in the system that it came from, and make it count once. What led to it is known
+    by `delivery` and `cta`, or by `click_id` (the `source_id` of a followed link), or only as
+    `campaign` and `channel`, or not at all. `refund_of` is the `source_id` of what is paid back;
+    `paid_until` the end of a period of a subscription.
     """
 
     type: ClassVar[str] = "fingerpost.conversion.recorded.v1"
@@ -79,6 +111,11 @@ class ConversionRecorded(Event):
     user_id: int | None = None
     delivery: DeliveryId | None = None
     cta: CtaIndex | None = None
+    click_id: str | None = None
+    campaign: CampaignId | None = None
+    channel: Channel | None = None
+    refund_of: str | None = None
+    paid_until: Instant | None = None
     occurred_at: Instant
 
     @property

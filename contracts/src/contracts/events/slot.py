@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.campaign import Kind, Revision, UncertainPolicy, Variant
+from contracts.campaign import Expire, Kind, Revision, UncertainPolicy, Variant
 from contracts.events.base import Event
-from contracts.ids import CampaignId, Channel, DeliveryId, Instant
+from contracts.ids import MAIN_BOT, CampaignId, Channel, DeliveryId, Instant
 
 Trigger = Literal["schedule", "catchup", "backfill", "manual"]
 MissedReason = Literal[
@@ -48,6 +48,9 @@ class _Due(_Slot):
     trigger: Trigger
     on_uncertain: UncertainPolicy
     due_at: Instant | None = None
+    bot: str = MAIN_BOT
+    expire: Expire | None = None
+    delete_previous: bool = False
 
     @property
     def planned_at(self) -> Instant:

@@ -16,7 +16,7 @@ from clicks.domain.calls import (
 )
 from clicks.domain.links import RULE_VERSION
 from clicks.domain.updates import Asked, Checkout, Payment, Start, Tap
-from contracts.campaign import BotCta, CallbackCta, CopyCta, Cta, DeepLinkCta, LinkCta
+from contracts.campaign import BotCta, CallbackCta, CopyCta, Cta, DeepLinkCta, JoinCta, LinkCta
 from contracts.envelope import Envelope
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDue, PromoDue
 from contracts.token import CtaRef
@@ -119,6 +119,8 @@ def _welcome(start: Start, cta: Cta) -> tuple[Call, ...]:
             if cta.offer is None:
                 return (greeting,)
             return greeting, invoice(start.chat_id, cta.offer, payload=start.token)
+        case JoinCta():
+            return (say(start.chat_id, HELLO),)
         case LinkCta():
             return (say(start.chat_id, HERE_YOU_ARE, label=cta.label, target=cta.target),)
         case CallbackCta():

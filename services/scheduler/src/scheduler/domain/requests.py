@@ -10,7 +10,7 @@ from contracts.ids import Channel
 from contracts.placeholders import fill
 from scheduler.domain.campaigns import CampaignState, Era, Request
 from scheduler.domain.rotation import choose
-from scheduler.domain.slots import due_type, place
+from scheduler.domain.slots import due_type, manner, place
 from scheduler.domain.timetable import INSTANT, Slot, Timetable
 
 REQUEST_WINDOW = timedelta(hours=2)
@@ -100,5 +100,5 @@ def _due(
         variant=fill(variant or choose(plan, ordinal, channel), plan, channel, at),
         expires_at=request.decided_at + REQUEST_WINDOW,
         trigger=trigger,
-        on_uncertain=plan.uncertain_policy,
+        **manner(plan),
     )

@@ -213,7 +213,7 @@ def _due(state: CampaignState, where: Mapping[str, Any], batch: Batch, trigger: 
         variant=fill(choose(plan, slot.ordinal, where["channel"]), plan, where["channel"], slot.at),
         expires_at=batch.fire_at + max(plan.catch_up_window(slot.gap), EXPIRY_FLOOR),
         trigger=trigger,
-        on_uncertain=plan.uncertain_policy,
+        **manner(plan),
         due_at=None if batch.fire_at == slot.at else batch.fire_at,
     )
 
@@ -221,6 +221,16 @@ def _due(state: CampaignState, where: Mapping[str, Any], batch: Batch, trigger: 
 def due_type(plan: Campaign) -> type[GuideDue] | type[PromoDue]:
     """Return the event by which a slot of `plan` is said."""
     return GuideDue if plan.kind == "guide" else PromoDue
+
+
+def manner(plan: Campaign) -> dict[str, Any]:
+    """Return how the sender is to go about any delivery of `plan`."""
+    return {
+        "on_uncertain": plan.uncertain_policy,
+        "bot": plan.bot,
+        "expire": plan.expire,
+        "delete_previous": plan.delete_previous,
+    }
 
 
 def place(state: CampaignState, channel: Channel, at: datetime, ordinal: int) -> dict[str, Any]:

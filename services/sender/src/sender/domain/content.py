@@ -11,6 +11,7 @@ from contracts.campaign import (
     CopyCta,
     Cta,
     DeepLinkCta,
+    JoinCta,
     LinkCta,
     Medium,
     Preview,
@@ -128,10 +129,10 @@ class ButtonMaker:
         match cta:
             case CallbackCta() | BotCta():
                 return Button(cta.label, callback_data=token, beside=cta.beside)
-            case LinkCta() if self.public_url:
+            case LinkCta() | JoinCta() if self.public_url:
                 url = f"{self.public_url.rstrip('/')}/r/{token}"
                 return Button(cta.label, url=url, beside=cta.beside)
-            case LinkCta() | DeepLinkCta():
+            case LinkCta() | JoinCta() | DeepLinkCta():
                 url = f"https://t.me/{self.bot_username}?start={token}"
                 return Button(cta.label, url=url, beside=cta.beside)
             case CopyCta():
