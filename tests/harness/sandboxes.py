@@ -13,6 +13,8 @@ from stack.process import Process
 BOT_ID = 4_200_001
 BOT_TOKEN = f"{BOT_ID}:test-token"
 BOT_USERNAME = "sandbox_test_bot"
+SECOND_ID = 4_200_002
+SECOND_TOKEN = f"{SECOND_ID}:{'second-test-token' * 2}"
 CHANNEL = -1001234567890
 OTHER_CHANNEL = -1001234567891
 AUDIT_CHAT = -1001234567899
@@ -25,6 +27,11 @@ class Stage:
     api: str
     people: Sandbox
     process: Process
+
+    async def accept(self, token: str, username: str) -> None:
+        """Let a bot have `token`, and no other that it may have had before."""
+        bot_id = int(token.partition(":")[0])
+        await self.people.put_bot(bot_id, token, username)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import httpx
 from chassis.clock import utc_now
 from contracts.events import PromoDue
 from contracts.examples import example
-from contracts.ids import delivery_id
+from contracts.ids import MAIN_BOT, delivery_id
 from harness.sandboxes import BOT_TOKEN, Stage
 from harness.sending import CTA_KEY
 from stack.ports import free_port
@@ -75,6 +75,12 @@ class Sender:
         """Whether it is the one that sends."""
         return await self.metric("fingerpost_sender_active") == 1
 
+    async def problem(self, check: str) -> str:
+        """Return what readiness says of `check`."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            answer = await client.get(f"{self.url}/readyz")
+        return str(answer.json()["checks"][check])
+
     async def standing(self) -> tuple[int, str]:
         """Return the status of readiness, and what it says of the lease."""
         async with httpx.AsyncClient(timeout=5) as client:
@@ -96,7 +102,7 @@ async def open_channels(stage: Stage, count: int) -> list[int]:
     return ids
 
 
-def promos(channels: Sequence[int], each: int) -> list[PromoDue]:
+def promos(channels: Sequence[int], each: int, bot: str = MAIN_BOT) -> list[PromoDue]:
     """Return `each` promos for every channel, due now."""
     now = utc_now()
     return [
@@ -104,6 +110,7 @@ def promos(channels: Sequence[int], each: int) -> list[PromoDue]:
             PromoDue,
             delivery=delivery_id("promos", str(channel), slot),
             channel=str(channel),
+            bot=bot,
             scheduled_for=slot,
             expires_at=now + timedelta(minutes=30),
         )

@@ -8,13 +8,16 @@ from datetime import timedelta
 from chassis.clock import utc_now
 from contracts.events import PromoDue
 from contracts.examples import example
-from contracts.ids import delivery_id
+from contracts.ids import MAIN_BOT, delivery_id
 from contracts.token import TokenSigner
 from harness.logs import Log
-from harness.sandboxes import BOT_ID, BOT_TOKEN, BOT_USERNAME, CHANNEL, Stage
-from sender.domain.content import ButtonMaker
+from harness.sandboxes import BOT_ID, BOT_TOKEN, CHANNEL, Stage
+from sender.channels import Channels
+from sender.domain.channels import Chats
 from sender.domain.pacing import Limits, Pacing
+from sender.followups import FollowUps
 from sender.handlers import Desk
+from sender.lane import Lane, Room, Token
 from sender.ledger import Ledger
 from sender.limiter import Limiter
 from sender.telegram import Telegram
@@ -22,7 +25,7 @@ from sender.witness import Witness
 
 CTA_KEY = "0123456789abcdef"
 UNLIMITED = Limits(
-    shares={"guide": 1, "promo": 1},
+    shares={"guide": 1, "promo": 1, "withdrawal": 1},
     per_second=10_000,
     chat_per_second=10_000,
     channel_per_minute=100_000,
@@ -37,6 +40,11 @@ class Sending:
     telegram: Telegram
     stage: Stage
     log: Log
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of its one bot."""
+        return self.desk.lanes[MAIN_BOT]
 
     async def posts(self, channel: int = CHANNEL) -> list[str]:
         """Return the texts that stand in the channel."""
@@ -53,21 +61,35 @@ async def open_sender(
     quarantine: timedelta = timedelta(seconds=1),
 ) -> AsyncIterator[Sending]:
     """Yield a sender without its lanes."""
-    telegram = Telegram(BOT_TOKEN, stage.api, utc_now, send_timeout=send_timeout)
+    chats = Chats()
+    telegram = Telegram(BOT_TOKEN, stage.api, utc_now, send_timeout=send_timeout, chats=chats)
+    token = Token(telegram, MAIN_BOT, "TELEGRAM_BOT_TOKEN")
+    await token.ask()
     signer = TokenSigner({"k1": CTA_KEY.encode()})
+    limiter = Limiter(Pacing(UNLIMITED), lambda: True)
+    witness = Witness(
+        telegram.bot, signer, utc_now, audit_chat=audit_chat, explain=telegram.explain
+    )
+    lane = Lane(
+        bot_id=BOT_ID,
+        token=token,
+        telegram=telegram,
+        limiter=limiter,
+        witness=witness,
+        channels=Channels(log.publisher, log.reader, chats, utc_now, bot=MAIN_BOT, bot_id=BOT_ID),
+        follow_ups=FollowUps(telegram, limiter, witness, quarantine),
+        signer=signer,
+        public_url=None,
+        room=Room(UNLIMITED.per_second),
+    )
     desk = Desk(
         ledger=Ledger(log.publisher, log.reader),
-        telegram=telegram,
-        limiter=Limiter(Pacing(UNLIMITED), lambda: True),
-        witness=Witness(
-            telegram.bot, signer, utc_now, audit_chat=audit_chat, explain=telegram.explain
-        ),
-        buttons=ButtonMaker(signer, BOT_USERNAME, None),
+        lanes={MAIN_BOT: lane},
         clock=utc_now,
         quarantine=quarantine,
-        bot_id=BOT_ID,
         instance="test",
     )
+    await lane.channels.recall()
     yield Sending(desk, telegram, stage, log)
     await telegram.close()
 

@@ -89,3 +89,15 @@ class Acts:
         person, body = self._person(request), await read(request, orders.BlockBody)
         self._people.block(person, the_bot_named(self._world, body.bot))
         return {"blocked": body.bot}
+
+    async def promote(self, request: Request) -> Json:
+        person, body = self._person(request), await read(request, orders.StandingBody)
+        chat, bot = the_chat(self._world, body.chat_id), the_bot_named(self._world, body.bot)
+        self._people.promote(person, chat, bot, body.rights)
+        return {"promoted": body.bot}
+
+    async def kick(self, request: Request) -> Json:
+        person, body = self._person(request), await read(request, orders.StandingBody)
+        chat, bot = the_chat(self._world, body.chat_id), the_bot_named(self._world, body.bot)
+        self._people.kick(person, chat, bot)
+        return {"kicked": body.bot}

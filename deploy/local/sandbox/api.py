@@ -31,6 +31,11 @@ _DESCRIBED = {
     "setwebhook": "Webhook was set",
     "deletewebhook": "Webhook was deleted",
 }
+_REASONS = {
+    "no_rights": "need administrator rights in the channel chat",
+    "no_file": "failed to get HTTP URL content",
+    "cannot_delete": "message can't be deleted",
+}
 Cut = Callable[[], None]
 
 
@@ -115,10 +120,8 @@ class BotApi:
                 raise too_many(fault.retry_after)
             case "too_many_without_parameters":
                 raise Refusal(429, "Too Many Requests")
-            case "no_rights":
-                raise bad_request("need administrator rights in the channel chat")
-            case "no_file":
-                raise bad_request("failed to get HTTP URL content")
+            case "no_rights" | "no_file" | "cannot_delete":
+                raise bad_request(_REASONS[fault.kind])
             case "migrated":
                 raise self._migrate(parameters, fault)
             case _:

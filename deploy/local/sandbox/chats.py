@@ -1,7 +1,7 @@
 """Bot API methods about chats and their members."""
 
-from sandbox.members import member_object, tell_member_change
-from sandbox.records import Bot, Chat, Json, Place
+from sandbox.members import bot_member, member_object, stand
+from sandbox.records import Chat, Json, Place
 from sandbox.refusals import bad_request
 from sandbox.telegram import Call
 
@@ -35,29 +35,17 @@ def get_chat_member(call: Call) -> Json:
     chat = call.chat()
     user_id = call.parameters.integer("user_id")
     if bot := call.world.bots.get(user_id):
-        return bot_member(call, chat, bot)
+        return bot_member(call.telegram, chat, bot)
     person = call.world.people.get(user_id)
     if person is None:
         raise bad_request("PARTICIPANT_ID_INVALID")
     return member_object(chat, person)
 
 
-def bot_member(call: Call, chat: Chat, bot: Bot) -> Json:
-    """The ChatMember object of a bot."""
-    standing = call.telegram.standing(chat, bot)
-    match standing["status"]:
-        case "administrator":
-            return {**standing, "user": bot.user(), "can_be_edited": False, "is_anonymous": False}
-        case "kicked":
-            return {"status": "kicked", "user": bot.user(), "until_date": 0}
-        case status:
-            return {"status": status, "user": bot.user()}
-
-
 def get_chat_administrators(call: Call) -> list[Json]:
     """getChatAdministrators: the calling bot; other bots are left out, as the docs say."""
     chat = call.chat()
-    member = bot_member(call, chat, call.bot)
+    member = bot_member(call.telegram, chat, call.bot)
     return [member] if member["status"] == "administrator" else []
 
 
@@ -71,12 +59,7 @@ def get_chat_member_count(call: Call) -> int:
 def leave_chat(call: Call) -> bool:
     """LeaveChat."""
     chat = call.chat()
-    before = bot_member(call, chat, call.bot)
-    chat.bots[str(call.bot.id)] = {"status": "left"}
-    call.world.chats.save(chat)
-    after = bot_member(call, chat, call.bot)
-    change = {"chat": chat.brief(), "from": call.bot.user()}
-    tell_member_change(call.telegram, [call.bot], change, before, after)
+    stand(call.telegram, chat, call.bot, {"status": "left"}, call.bot.user())
     return True
 
 

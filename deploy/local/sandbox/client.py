@@ -148,6 +148,16 @@ class Sandbox:
     async def block(self, user_id: int, bot: str) -> Json:
         return await self._call("POST", f"/people/{user_id}/block", {"bot": bot})
 
+    async def promote(self, user_id: int, chat_id: int, bot: str, **rights: bool) -> Json:
+        """Make `bot` an administrator of a chat; `rights` as can_post_messages=False take one."""
+        body = {"chat_id": chat_id, "bot": bot, "rights": rights}
+        return await self._call("POST", f"/people/{user_id}/promote", body)
+
+    async def kick(self, user_id: int, chat_id: int, bot: str) -> Json:
+        """Remove `bot` from a chat."""
+        body = {"chat_id": chat_id, "bot": bot}
+        return await self._call("POST", f"/people/{user_id}/kick", body)
+
     async def post(self, chat_id: int, text: str) -> Json:
         """A human administrator posts."""
         return await self._call("POST", f"/chats/{chat_id}/post", {"text": text})

@@ -38,6 +38,8 @@ def control_routes(world: World, scene: Scene, acts: Acts, looks: Looks) -> list
         ("POST", "/people/{user_id:int}/join", acts.join),
         ("POST", "/people/{user_id:int}/leave", acts.leave),
         ("POST", "/people/{user_id:int}/block", acts.block),
+        ("POST", "/people/{user_id:int}/promote", acts.promote),
+        ("POST", "/people/{user_id:int}/kick", acts.kick),
         ("GET", "/bots", looks.bots),
         ("GET", "/chats", looks.chats),
         ("GET", "/chats/{chat_id}/messages", looks.messages),

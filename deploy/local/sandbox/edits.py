@@ -45,15 +45,20 @@ def _editable(call: Call) -> tuple[Message, Place]:
     message = call.world.message(place.key, call.parameters.integer("message_id"))
     if message is None:
         raise bad_request("message to edit not found")
-    if message.bot_id != call.bot.id and not _may(call, place, "can_edit_messages"):
+    if not _may_edit(call, place, own=message.bot_id == call.bot.id):
         raise bad_request("message can't be edited")
     return message, place
 
 
-def _may(call: Call, place: Place, right: str) -> bool:
+def _may_edit(call: Call, place: Place, *, own: bool) -> bool:
+    """Tell whether a bot may edit: in a channel its own while it may post (tdlib can_edit_message).
+
+    There is no age at which it may not any more.
+    """
     if not isinstance(place, Chat) or not place.is_channel:
-        return False
-    return bool(call.telegram.standing(place, call.bot)[right])
+        return own
+    rights = call.telegram.standing(place, call.bot)
+    return bool(rights["can_edit_messages"] or (own and rights["can_post_messages"]))
 
 
 def _edit(call: Call, place: Place, message: Message, content: Json, replaced: set[str]) -> Json:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 Kind = Literal[
     "accept_then_drop", "drop_before", "late", "html_502", "server_error", "restart", "too_many",
     "too_many_without_parameters", "migrated", "kicked", "no_rights", "no_file", "bad_result",
+    "cannot_delete",
 ]  # fmt: skip
 
 

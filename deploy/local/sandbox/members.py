@@ -20,6 +20,27 @@ def member_object(chat: Chat, person: Person) -> Json:
     return member
 
 
+def bot_member(telegram: Telegram, chat: Chat, bot: Bot) -> Json:
+    """The ChatMember object of a bot."""
+    standing = telegram.standing(chat, bot)
+    match standing["status"]:
+        case "administrator":
+            return {**standing, "user": bot.user(), "can_be_edited": False, "is_anonymous": False}
+        case "kicked":
+            return {"status": "kicked", "user": bot.user(), "until_date": 0}
+        case status:
+            return {"status": status, "user": bot.user()}
+
+
+def stand(telegram: Telegram, chat: Chat, bot: Bot, standing: Json, by: Json) -> None:
+    """Give a bot another standing in a chat; it learns so by my_chat_member."""
+    before = bot_member(telegram, chat, bot)
+    chat.bots[str(bot.id)] = standing
+    telegram.world.chats.save(chat)
+    change = {"chat": chat.brief(), "from": by}
+    tell_member_change(telegram, [bot], change, before, bot_member(telegram, chat, bot))
+
+
 def is_inside(chat: Chat, person: Person) -> bool:
     """Whether a person is a member now."""
     return bool(member_object(chat, person)["status"] == "member")

@@ -83,6 +83,14 @@ class BlockBody(BaseModel):
     bot: str
 
 
+class StandingBody(BaseModel):
+    """Promote a bot in a chat, or kick it out; `rights` such as `can_post_messages: false`."""
+
+    chat_id: int | str
+    bot: str
+    rights: dict[str, bool] = {}
+
+
 class PostBody(BaseModel):
     """A human administrator's post."""
 

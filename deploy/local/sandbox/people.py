@@ -4,7 +4,15 @@ from typing import Any
 
 from sandbox.buttons import button_at
 from sandbox.links import good_payload, start_link
-from sandbox.members import is_inside, join, leave, request_to_join, tell_member_change, usable
+from sandbox.members import (
+    is_inside,
+    join,
+    leave,
+    request_to_join,
+    stand,
+    tell_member_change,
+    usable,
+)
 from sandbox.posting import post_as_person
 from sandbox.records import Bot, Chat, Dialogue, Json, Message, Person, Place, Query
 from sandbox.refusals import bad_request
@@ -53,6 +61,14 @@ class People:
         change = {"chat": Dialogue(person, bot).brief(), "from": person.user()}
         old, new = _standing(bot, before), _standing(bot, after)
         tell_member_change(self._telegram, [bot], change, old, new)
+
+    def promote(self, person: Person, chat: Chat, bot: Bot, rights: Json) -> None:
+        """Make a bot an administrator, with all rights but those that `rights` takes from it."""
+        stand(self._telegram, chat, bot, {"status": "administrator", **rights}, person.user())
+
+    def kick(self, person: Person, chat: Chat, bot: Bot) -> None:
+        """Remove a bot from a chat for good."""
+        stand(self._telegram, chat, bot, {"status": "kicked"}, person.user())
 
     def join(self, person: Person, chat: Chat, invite: str | None) -> str:
         """Enter a chat, by an invite link or the public way; "member" or "pending"."""

@@ -39,14 +39,19 @@ def delete_messages(call: Call) -> bool:
 
 def _delete(call: Call, place: Place, message: Message, refusal: Refusal) -> None:
     own = message.bot_id == call.bot.id
-    allowed = own or place.type == "private" or _may_delete(call, place)
-    if not allowed or call.world.now() - message.posted_at > _DELETABLE_SECONDS:
+    if (
+        not _may_delete(call, place, own=own)
+        or call.world.now() - message.posted_at > _DELETABLE_SECONDS
+    ):
         raise refusal
     message.deleted = True
     call.world.save_message(message)
 
 
-def _may_delete(call: Call, place: Place) -> bool:
-    return isinstance(place, Chat) and bool(
-        call.telegram.standing(place, call.bot)["can_delete_messages"]
-    )
+def _may_delete(call: Call, place: Place, *, own: bool) -> bool:
+    """Tell whether a bot may delete: in a channel its own while it may post (Bot API docs)."""
+    if not isinstance(place, Chat):
+        return True
+    rights = call.telegram.standing(place, call.bot)
+    alone = own and (rights["can_post_messages"] or not place.is_channel)
+    return bool(rights["can_delete_messages"] or alone)

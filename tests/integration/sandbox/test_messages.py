@@ -194,3 +194,44 @@ async def test_floods_are_429_with_retry_after() -> None:
     assert refused["description"] == "Too Many Requests: retry after 1"
     assert refused["parameters"] == {"retry_after": 1}
     assert [call["status"] for call in calls].count(429) == 2
+
+
+async def test_old_messages_are_edited_but_not_deleted_and_only_by_who_may(stage: Stage) -> None:
+    message_id = await stage.post(reply_markup=callback())
+    where = {"chat_id": stage.channel, "message_id": message_id}
+    rights = {"can_post_messages": False, "can_edit_messages": False, "can_delete_messages": False}
+    bots = {str(stage.bot_id): {"status": "administrator", **rights}}
+
+    await stage.sandbox.put_chat(stage.channel, "News", bots=bots)
+    edited = await stage.refusal("editMessageText", **where, text="two")
+    bare = await stage.refusal("editMessageReplyMarkup", **where)
+    deleted = await stage.refusal("deleteMessage", **where)
+    unpinned = await stage.refusal("unpinChatMessage", **where)
+    await stage.sandbox.put_chat(stage.channel, "News", bots={})
+
+    assert edited == bare == "Bad Request: message can't be edited"
+    assert deleted == "Bad Request: message can't be deleted"
+    assert "not enough rights" in unpinned
+    await stage.sandbox.plan_fault("cannot_delete", "deleteMessage", chat_id=stage.channel)
+    assert await stage.refusal("deleteMessage", **where) == "Bad Request: message can't be deleted"
+    left = await stage.call("editMessageReplyMarkup", **where)
+    assert (left["text"], "reply_markup" in left) == ("hello", False)
+    again = await stage.refusal("editMessageReplyMarkup", **where)
+    assert again.startswith("Bad Request: message is not modified")
+    assert await stage.call("deleteMessage", **where)
+
+
+async def test_the_caption_of_an_album_s_first_item_is_edited_alone(stage: Stage) -> None:
+    media = [
+        {"type": "photo", "media": "https://example.org/a.jpg", "caption": "one"},
+        {"type": "photo", "media": "https://example.org/b.jpg"},
+    ]
+    first, second = await stage.call("sendMediaGroup", chat_id=stage.channel, media=media)
+    where = {"chat_id": stage.channel, "message_id": first["message_id"]}
+
+    text = await stage.refusal("editMessageText", **where, text="two")
+    edited = await stage.call("editMessageCaption", **where, caption="two")
+
+    assert text == "Bad Request: there is no text in the message to edit"
+    assert (edited["caption"], edited["media_group_id"]) == ("two", first["media_group_id"])
+    assert "caption" not in second

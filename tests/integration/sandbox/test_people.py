@@ -241,3 +241,19 @@ async def test_subscription_and_revoked_links(stage: Stage) -> None:
     assert link["subscription_price"] == 100
     assert member["until_date"]
     assert revoked["is_revoked"]
+
+
+async def test_a_bot_learns_that_it_is_kicked_and_promoted(stage: Stage) -> None:
+    people, me = stage.sandbox, (stage.person, stage.channel, stage.bot_name)
+    await people.kick(*me)
+    refused = await stage.refusal("sendMessage", chat_id=stage.channel, text="x")
+    await people.promote(*me, can_pin_messages=False)
+    kicked, promoted = await stage.updates("my_chat_member")
+
+    assert refused == "Forbidden: bot was kicked from the channel chat"
+    assert kicked["from"]["id"] == stage.person
+    assert kicked["new_chat_member"]["status"] == "kicked"
+    member = promoted["new_chat_member"]
+    assert promoted["old_chat_member"]["status"] == "kicked"
+    assert (member["status"], member["user"]["is_bot"]) == ("administrator", True)
+    assert (member["can_post_messages"], member["can_pin_messages"]) == (True, False)

@@ -59,12 +59,11 @@ def meaning(problem: Any) -> Outcome:
         (network(aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))), "not_connected", 2),
         (network(aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "unknown"))), "not_connected", 2),
         (network(aiohttp.ConnectionTimeoutError("connect")), "not_connected", 2),
-        (error(TelegramUnauthorizedError), "unauthorized", 60),
-        (error(TelegramNotFound), "unauthorized", 60),
+        (error(TelegramUnauthorizedError), "unauthorized", 5),
+        (error(TelegramNotFound), "unauthorized", 5),
         (error(TelegramEntityTooLarge), "too_large", None),
         (error(TelegramForbiddenError), "target", None),
         (error(TelegramBadRequest, "Bad Request: chat not found"), "target", None),
-        (error(TelegramBadRequest, "Bad Request: not enough rights to send"), "target", None),
         (error(TelegramBadRequest, "Bad Request: message text is empty"), "content", None),
         (error(TelegramBadRequest, "Bad Request: can't parse entities"), "content", None),
     ],
@@ -77,6 +76,59 @@ def test_a_definite_refusal(problem: Any, failure: str, retry_after: int | None)
     assert outcome.failure == failure
     expected = None if retry_after is None else timedelta(seconds=retry_after)
     assert outcome.retry_after == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "failure"),
+    [
+        # Every post there would be refused: the channel is disabled.
+        (TelegramForbiddenError, "bot was kicked from the channel chat", "target"),
+        (TelegramForbiddenError, "bot is not a member of the supergroup chat", "target"),
+        (TelegramForbiddenError, "bot was blocked by the user", "target"),
+        (TelegramForbiddenError, "user is deactivated", "target"),
+        (TelegramForbiddenError, "bot can't initiate conversation with a user", "target"),
+        (TelegramForbiddenError, "the group chat was deleted", "target"),
+        (TelegramBadRequest, "chat not found", "target"),
+        (TelegramBadRequest, "need administrator rights in the channel chat", "target"),
+        (TelegramBadRequest, "have no rights to send a message", "target"),
+        (TelegramBadRequest, "Have no write access to the chat", "target"),
+        (TelegramBadRequest, "not enough rights", "target"),
+        (TelegramBadRequest, "CHAT_WRITE_FORBIDDEN", "target"),
+        (TelegramBadRequest, "CHAT_ADMIN_REQUIRED", "target"),
+        (TelegramBadRequest, "CHAT_RESTRICTED", "target"),
+        (TelegramBadRequest, "CHANNEL_PRIVATE", "target"),
+        (TelegramBadRequest, "USER_BANNED_IN_CHANNEL", "target"),
+        (TelegramBadRequest, "PEER_ID_INVALID", "target"),
+        (TelegramBadRequest, "group chat was deactivated", "target"),
+        # Another post may pass: this one fails alone.
+        (TelegramBadRequest, "not enough rights to send text messages to the chat", "content"),
+        (TelegramBadRequest, "not enough rights to send photos to the chat", "content"),
+        (TelegramForbiddenError, "not enough rights to send videos to the chat", "content"),
+        (TelegramBadRequest, "not enough rights to send polls to the chat", "content"),
+        (TelegramBadRequest, "not enough rights to pin a message", "content"),
+        (TelegramBadRequest, "CHAT_SEND_PHOTOS_FORBIDDEN", "content"),
+        (TelegramBadRequest, "CHAT_SEND_PLAIN_FORBIDDEN", "content"),
+        (TelegramBadRequest, "TOPIC_CLOSED", "content"),
+        (TelegramBadRequest, "message thread not found", "content"),
+        (TelegramBadRequest, "wrong file identifier/HTTP URL specified", "content"),
+        (TelegramBadRequest, "BUTTON_DATA_INVALID", "content"),
+    ],
+)
+def test_a_refusal_of_the_chat_is_told_from_one_of_the_post(
+    kind: Any, text: str, failure: str
+) -> None:
+    prefix = "Forbidden" if kind is TelegramForbiddenError else "Bad Request"
+    outcome = meaning(error(kind, f"{prefix}: {text}"))
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.failure, outcome.retry_after) == (failure, None)
+
+
+def test_a_chat_that_moved_says_where_to() -> None:
+    outcome = meaning(error(TelegramMigrateToChat, migrate_to_chat_id=-100))
+
+    assert isinstance(outcome, Refused)
+    assert outcome.moved_to == -100
 
 
 @pytest.mark.parametrize(

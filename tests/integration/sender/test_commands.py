@@ -70,7 +70,8 @@ async def test_the_selftest_proves_that_looking_works_and_leaves_nothing_behind(
 
     assert ended.status == 0, ended
     assert "Proved with this bot" in ended.out
-    assert ended.out.count("ok  ") == 5
+    assert ended.out.count("ok  ") == 6
+    assert "it may: post, edit and delete what it posted, delete what others posted" in ended.out
     assert len(await stage.people.messages(CHANNEL)) == 2
     assert await standing(stage, CHANNEL) == []
     assert await standing(stage, AUDIT_CHAT) == []
@@ -87,6 +88,20 @@ async def test_the_selftest_fails_where_looking_does_not_work_and_says_why(stage
     assert "kicked" in json.dumps(kicked.document["steps"])
     assert "FINGERPOST_AUDIT_CHAT" in json.dumps(without.document["steps"])
     assert await standing(stage, CHANNEL) == []
+
+
+async def test_the_selftest_says_what_the_bot_may_not_do(stage: Stage) -> None:
+    rights = {"status": "administrator", "can_edit_messages": False, "can_delete_messages": False}
+    await stage.people.put_chat(CHANNEL, "One", bots={str(BOT_ID): rights})
+
+    lacks = await selftest(stage, "--audit", str(AUDIT_CHAT))
+    await stage.people.put_chat(CHANNEL, "One", bots={str(BOT_ID): {"can_post_messages": False}})
+    mute = await selftest(stage, "--audit", str(AUDIT_CHAT))
+
+    assert (lacks.status, mute.status) == (0, 1)
+    assert "it may: post, edit and delete what it posted, see who joins and leaves" in lacks.out
+    assert "it may not: delete what others posted, pin" in lacks.out
+    assert "it may not: post" in mute.out
 
 
 async def test_a_command_without_telegram_says_so(stage: Stage) -> None:

@@ -82,9 +82,9 @@ async def test_an_album_has_its_buttons_on_the_message_below(sending: Sending) -
     first, second, below = await posted(sending)
     assert first["media_group_id"] == second["media_group_id"]
     assert (first["caption"], "caption" in second) == (f"{HIDDEN}Two", False)
-    assert (below["text"], len(below["reply_markup"]["inline_keyboard"])) == ("Which?", 1)
+    assert (below["text"], len(below["reply_markup"]["inline_keyboard"])) == (f"{HIDDEN}Which?", 1)
     [sent] = await sending.log.events(MessageSent)
-    assert sent.message_id == first["message_id"]
+    assert (sent.message_id, sent.follow_up_id) == (first["message_id"], below["message_id"])
 
 
 async def test_an_album_of_documents_without_buttons_is_posted(sending: Sending) -> None:
@@ -139,7 +139,7 @@ async def test_a_deep_link_opens_the_bot_with_the_token_of_its_place(sending: Se
 
     assert tap.kind == "url"
     assert tap.started is not None
-    ref = sending.desk.buttons.signer.verify(tap.started.payload)
+    ref = sending.lane.buttons.signer.verify(tap.started.payload)
     assert ref.cta == 1
 
 

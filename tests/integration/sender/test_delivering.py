@@ -18,7 +18,8 @@ from contracts.events import (
     MessageUncertain,
 )
 from contracts.examples import example
-from harness.sandboxes import CHANNEL
+from contracts.ids import MAIN_BOT
+from harness.sandboxes import BOT_ID, CHANNEL
 from harness.sending import UNLIMITED, Sending, due_now
 from sender.domain.deliveries import names
 from sender.domain.looking import HIDDEN
@@ -165,7 +166,8 @@ async def test_a_promo_that_expired_while_it_waited_for_its_turn_is_skipped(
     pacing = Pacing(UNLIMITED)
     for chat in ("-1", "-2", "-3"):
         pacing.flooded(chat, 1, time.monotonic(), 0)
-    desk = replace(sending.desk, limiter=Limiter(pacing, lambda: True))
+    lane = replace(sending.lane, limiter=Limiter(pacing, lambda: True))
+    desk = replace(sending.desk, lanes={MAIN_BOT: lane})
 
     await deliver(due_now(expires_at=utc_now() + timedelta(seconds=0.5)), desk, first=first)
 
@@ -177,7 +179,9 @@ async def test_a_promo_that_expired_while_it_waited_for_its_turn_is_skipped(
 
 async def test_an_orphaned_claim_that_cannot_be_looked_up_is_uncertain(sending: Sending) -> None:
     due = due_now()
-    claim = example(MessageClaimed, **names(due), claimant="gone", claimed_at=utc_now())
+    claim = example(
+        MessageClaimed, **names(due), claimant="gone", claimed_at=utc_now(), bot_id=BOT_ID
+    )
     await sending.log.say(claim)
 
     with pytest.raises(NackMessage):

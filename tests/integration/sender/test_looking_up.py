@@ -20,7 +20,7 @@ from contracts.events import (
 )
 from contracts.examples import example
 from harness.logs import Log
-from harness.sandboxes import AUDIT_CHAT, CHANNEL, Stage
+from harness.sandboxes import AUDIT_CHAT, BOT_ID, CHANNEL, Stage
 from harness.sending import Sending, due_now, open_sender
 from sender.domain.deliveries import names
 from sender.handlers import deliver
@@ -197,7 +197,7 @@ async def test_a_protected_channel_is_read_by_copies(sending: Sending) -> None:
     due = due_now()
     with pytest.raises(NackMessage):
         await deliver(due, sending.desk)
-    content = sending.desk.buttons.content(due.variant, due.delivery)
+    content = sending.lane.buttons.content(due.variant, due.delivery)
     message = await sending.telegram.bot.send_message(
         **{**body, "text": content.text},
         entities=[{"type": "text_link", "offset": 0, "length": 1, "url": content.mark}],
@@ -289,10 +289,34 @@ async def test_an_old_claim_with_a_buttons_token_for_a_mark_is_not_looked_for(
     sending: Sending,
 ) -> None:
     due = due_now()
-    old = example(MessageClaimed, **names(due), mark="k1-token", claimed_at=utc_now())
+    fields = {"mark": "k1-token", "claimed_at": utc_now(), "bot_id": BOT_ID}
+    old = example(MessageClaimed, **names(due), **fields)
     await sending.log.say(old)
 
     await finished(due, sending)
 
     (uncertain,) = await sending.log.events(MessageUncertain)
     assert "no mark" in uncertain.description
+
+
+async def test_a_claimant_whose_clock_is_wrong_does_not_end_the_look_too_soon(
+    sending: Sending,
+) -> None:
+    due = due_now()
+    content = sending.lane.buttons.content(due.variant, due.delivery)
+    claim = example(
+        MessageClaimed,
+        **names(due),
+        bot_id=BOT_ID,
+        mark=content.mark,
+        claimed_at=utc_now() - timedelta(minutes=10),
+        last_known_message_id=sending.telegram.last_known_message_id(due.channel),
+    )
+    await sending.log.say(claim)
+    await sending.stage.people.post(CHANNEL, "a word of the owner")
+    await sending.telegram.post(due.channel, content)
+
+    await finished(due, sending)
+
+    assert (await sent_last(sending)).reconciled
+    assert len(await sending.posts()) == 3

@@ -23,7 +23,7 @@ async def test_a_consumer_without_a_leader_is_waited_for(
     subscribe, calls = JetStreamContext.pull_subscribe, itertools.count(1)
 
     async def fail_once(self: JetStreamContext, *args: Any, **options: Any) -> Any:
-        if next(calls) == 2:
+        if next(calls) == 1:
             raise nats.errors.TimeoutError
         return await subscribe(self, *args, **options)
 
@@ -42,5 +42,5 @@ async def test_a_consumer_without_a_leader_is_waited_for(
         await log.say(due_now())
         await until(lambda: log.events(MessageSent), bool, seconds=20)
 
-    assert next(calls) == 5
+    assert next(calls) > 2
     assert not service._failed

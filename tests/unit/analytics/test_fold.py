@@ -24,6 +24,7 @@ from contracts.events import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
     PromoDue,
 )
 from contracts.examples import PROMO_DELIVERY, SLOT, example
@@ -108,6 +109,14 @@ def test_a_late_uncertainty_does_not_undo_sent() -> None:
     row = delivery_after(DUE, CLAIMED, SENT, UNCERTAIN)
 
     assert (row.state, row.reason, row.message_id) == ("sent", None, 42)
+
+
+def test_a_message_that_is_withdrawn_later_was_sent_all_the_same() -> None:
+    sent = delivery_after(DUE, CLAIMED, SENT)
+
+    for action in ("edit", "delete", "unpin"):
+        withdrawn = example(MessageWithdrawn, action=action)
+        assert delivery_after(DUE, CLAIMED, SENT, withdrawn) == sent
 
 
 def test_a_failure_that_will_be_retried_says_why_and_when() -> None:

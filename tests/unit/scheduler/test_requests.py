@@ -1,6 +1,6 @@
 """What operators ask for beside the schedule, and what comes of it."""
 
-from contracts.campaign import Variant
+from contracts.campaign import Expire, Variant
 from contracts.events import (
     CampaignBackfilled,
     CampaignPaused,
@@ -33,6 +33,21 @@ def test_a_trigger_makes_a_slot_at_the_moment_of_the_request() -> None:
 
     assert due.cause == "campaign.triggered.guides.now"
     assert due.expires_at == moment("01:20") + REQUEST_WINDOW  # type: ignore[union-attr]
+
+
+def test_what_is_triggered_or_posted_after_all_is_gone_about_like_what_was_planned() -> None:
+    expire = Expire(after=HOURLY, action="delete")
+    plan = guides(bot="second", expire=expire, delete_previous=True)
+    story = given(("00:30", defined(plan)), ("01:00", decided(CampaignPaused, "01:00")))
+    story.when("04:00")
+
+    story.hears("04:10", triggered("04:10")).hears("04:10", backfilled("04:10", "03:59", "04:01"))
+    said = [event for event in story.when("04:10:01").said if isinstance(event, GuideDue)]
+
+    assert [event.trigger for event in said] == ["manual", "backfill"]
+    assert {(event.bot, event.expire, event.delete_previous) for event in said} == {
+        ("second", expire, True)
+    }
 
 
 def test_a_trigger_is_answered_once_whoever_restarts() -> None:

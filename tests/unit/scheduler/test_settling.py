@@ -8,7 +8,15 @@ from hypothesis import given as any_of
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from contracts.events import CampaignPaused, CampaignResumed, CampaignRetired, CtaClicked, Event
+from contracts.campaign import Expire
+from contracts.events import (
+    CampaignPaused,
+    CampaignResumed,
+    CampaignRetired,
+    CtaClicked,
+    Due,
+    Event,
+)
 from contracts.examples import example
 from harness.plans import grid
 from harness.stories import (
@@ -55,6 +63,22 @@ def test_a_slot_is_said_once() -> None:
     story.when("04:00").then("04:00 A due v0")
     story.when("04:00").then()
     story.when("07:59:59").then()
+
+
+def test_a_due_event_says_how_the_sender_is_to_go_about_it() -> None:
+    expire = Expire(after=timedelta(hours=24), action="edit", text="Over.")
+    plan = guides(bot="second", expire=expire, delete_previous=True, on_uncertain="resend")
+
+    planned = given(("00:30", defined(plan))).when("04:00").said
+    plain = given(("00:30", defined(guides()))).when("04:00").said
+
+    assert [how(event) for event in planned] == [("second", expire, True, "resend")]
+    assert [how(event) for event in plain] == [("main", None, False, "hold")]
+
+
+def how(event: Event) -> tuple[Any, ...]:
+    assert isinstance(event, Due)
+    return event.bot, event.expire, event.delete_previous, event.on_uncertain
 
 
 def test_the_moment_of_the_definition_is_no_slot_yet() -> None:

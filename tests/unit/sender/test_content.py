@@ -130,7 +130,10 @@ def test_the_buttons_of_an_album_stand_on_a_message_of_their_own() -> None:
     assert content.messages == 4
     below = content.follow_up
     assert below is not None
-    assert (below.text, kinds(below), len(below.buttons)) == ("Which?", [("bold", 0, 6)], 1)
+    assert (below.text, len(below.buttons)) == (f"{HIDDEN}Which?", 1)
+    assert kinds(below) == [("text_link", 0, 1), ("bold", 1, 6)]
+    assert below.mark == mark_of(SIGNER, "example_bot", PROMO_DELIVERY, "below")
+    assert below.preview == Preview(show=False)
     assert (below.protect, below.pin, below.topic, below.silent) == (True, False, 7, True)
 
 

@@ -30,6 +30,8 @@ from sender.domain.deliveries import (
     lost,
     may_still_post,
     pause_before_retry,
+    without_bot,
+    without_claimant,
 )
 from sender.domain.looking import Absent, CannotTell, Found
 from sender.domain.outcomes import Refused
@@ -63,6 +65,28 @@ def test_a_delivery_that_expired_before_it_was_tried_is_skipped() -> None:
 
     assert isinstance(decision, Record)
     assert decision.event.reason == "expired"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "now", "reason"),
+    [
+        ((), NOW, "channel_disabled"),
+        ((CLAIMED, TO_RETRY), NOW, "channel_disabled"),
+        ((), DUE.expires_at, "expired"),
+        ((CLAIMED,), NOW, None),
+        ((CLAIMED, SENT), NOW, None),
+    ],
+    ids=["new", "to be tried again", "expired", "under way", "sent"],
+)
+def test_where_nothing_may_be_posted_no_attempt_is_made(
+    ledger: tuple[Event, ...], now: datetime, reason: str | None
+) -> None:
+    state = fold((event, NOW - QUARANTINE) for event in ledger)
+
+    decision = decide(state, DUE, now, QUARANTINE, disabled=True)
+
+    assert (decision.event.reason if isinstance(decision, Record) else None) == reason
+    assert not isinstance(decision, Claim)
 
 
 @pytest.mark.parametrize(
@@ -196,3 +220,39 @@ def test_a_pause_of_our_own_doubles_up_to_five_minutes() -> None:
 
 def test_what_is_refused_for_good_is_not_tried_again() -> None:
     assert pause_before_retry(Refused("target", ""), 1, 0) is None
+
+
+def test_a_name_that_no_bot_has_is_said_once_nobody_with_that_bot_takes_over() -> None:
+    planned = DUE.planned_at
+
+    assert without_bot(DUE, 1, planned) == Wait(planned + timedelta(minutes=2))
+    word = without_bot(DUE, 1, planned + timedelta(minutes=2))
+
+    assert isinstance(word, MessageFailed)
+    assert (word.failure, word.attempt, word.retry_at) == ("no_bot", 1, None)
+    assert "called main" in word.description
+    assert "TELEGRAM_BOT_TOKENS" in word.description
+
+
+def test_it_is_said_at_once_where_the_delivery_would_not_live_to_see_a_change() -> None:
+    soon = DUE.model_copy(update={"expires_at": DUE.planned_at + timedelta(minutes=1)})
+
+    assert isinstance(without_bot(soon, 1, soon.planned_at), MessageFailed)
+
+
+def test_a_delivery_without_a_bot_is_over_though_nothing_was_claimed() -> None:
+    word = without_bot(DUE, 1, NOW + timedelta(minutes=9))
+    assert isinstance(word, MessageFailed)
+
+    assert after(word) == Done()
+    assert after(CLAIMED, UNCERTAIN, word) == Done()
+
+
+def test_a_claim_of_a_bot_that_is_gone_cannot_be_looked_up() -> None:
+    over = SLOT + QUARANTINE + timedelta(minutes=2)
+
+    assert without_claimant(CLAIMED, SLOT + QUARANTINE, QUARANTINE) == Wait(over)
+    finding = without_claimant(CLAIMED, over, QUARANTINE)
+
+    assert isinstance(finding, CannotTell)
+    assert str(CLAIMED.bot_id) in finding.why

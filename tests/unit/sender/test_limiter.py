@@ -154,3 +154,24 @@ async def test_above_the_free_rate_it_pays_by_portions_until_there_is_none() -> 
     assert len(turns) == 9
     assert sum(turn.paid for turn in turns) == 5
     limiter.close()
+
+
+async def test_calls_aside_go_within_the_rate_and_behind_the_posts() -> None:
+    limiter = Scene().limiter(per_second=20)
+    loop = asyncio.get_running_loop()
+    order: list[str] = []
+
+    async def post_one(number: int) -> None:
+        await limiter.turn(f"-{number}", "promo", str(number))
+        order.append("post")
+
+    async def call_one() -> None:
+        await limiter.aside()
+        order.append("aside")
+
+    begun = loop.time()
+    await asyncio.gather(*(call_one() for _ in range(3)), *(post_one(n) for n in range(1, 9)))
+
+    assert loop.time() - begun >= 10 / 20 - 0.05
+    assert order.index("post") <= 1
+    assert order[-2:] == ["aside", "aside"]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from contracts.events import MessageClaimed, MessageSent
 from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, SLOT, example
-from contracts.token import TokenSigner
+from contracts.token import CtaRef, TokenSigner
+from sender.domain.channels import Move
 from sender.domain.looking import (
     MOST_PROBES,
     Absent,
@@ -23,6 +24,7 @@ from sender.domain.looking import (
     Trail,
     Unreadable,
     begin,
+    begin_below,
     carries,
     mark_of,
     trail,
@@ -121,6 +123,29 @@ def test_a_search_ends_and_never_calls_absent_what_it_saw(
     assert isinstance(finding, Found) == bool(seen_ours)
 
 
+def test_a_message_below_an_album_is_not_taken_for_the_album() -> None:
+    below = mark_of(SIGNER, "example_bot", PROMO_DELIVERY, "below")
+    button = f"https://example.org/r/{SIGNER.sign(CtaRef(PROMO_DELIVERY, 0))}"
+    other = mark_of(SIGNER, "example_bot", GUIDE_DELIVERY, "below")
+
+    assert not carries([below, button], CLAIM, SIGNER)
+    assert carries([below, button], CLAIM, SIGNER, "below")
+    assert carries([button], CLAIM, SIGNER, "below")  # an older sender marked the album alone
+    assert carries([below], CLAIM, TokenSigner({"k9": b"x" * 16}), "below")  # keys were changed
+    assert not carries([other, "https://example.org"], CLAIM, SIGNER, "below")
+
+
+def test_below_an_album_the_age_of_what_stands_between_ends_nothing() -> None:
+    search: Search | Finding = begin_below(40, 3)
+    assert isinstance(search, Search)
+    assert search.candidate == 43
+
+    search = search.after(Other())
+
+    assert isinstance(search, Search)
+    assert search.after(OURS) == Found(-100, 44, SLOT)
+
+
 def test_a_message_is_recognised_by_its_delivery_in_any_signed_address() -> None:
     other = mark_of(SIGNER, "example_bot", GUIDE_DELIVERY)
     forged = mark_of(TokenSigner({"k1": b"x" * 16}), "example_bot", PROMO_DELIVERY)
@@ -147,10 +172,27 @@ def test_the_trail_comes_from_the_order_of_the_log() -> None:
 
 
 def test_a_chat_that_moved_counts_anew() -> None:
-    log = [(5, sent(300)), (6, sent(7, chat_id=-555))]
+    log = [(5, sent(300)), (7, sent(7, chat_id=-555)), (8, sent(8, "-555", chat_id=-555))]
+    moved = Move("-555", 6)
 
-    assert trail(CLAIM, 10, log, moved_to=-555) == Trail(7)
-    assert trail(CLAIM, 10, log[:1], moved_to=-555) == Trail(None)
+    assert trail(CLAIM, 10, log, moved=moved) == Trail(8)
+    assert trail(CLAIM, 10, log[:1], moved=moved) == Trail(None)
+
+
+def test_what_was_claimed_before_a_chat_moved_is_not_looked_for_in_the_new_one() -> None:
+    seen = trail(CLAIM, 10, [(5, sent(300))], moved=Move("-555", 11))
+
+    finding = begin(CLAIM, seen)
+
+    assert isinstance(finding, CannotTell)
+    assert "moved" in finding.why
+
+
+def test_the_message_below_an_album_is_known_as_well() -> None:
+    album = sent(50).model_copy(update={"follow_up_id": 53})
+
+    assert trail(CLAIM, 10, [(11, album)]).later == {50, 53}
+    assert trail(CLAIM, 12, [(11, album)]).before == 53
 
 
 @pytest.mark.parametrize("chat", [-1001234567890, "@name"])

@@ -279,3 +279,39 @@ def test_an_album_counts_each_of_its_messages() -> None:
     assert {g.key for g in grants} == {"a0", "a1", "a2", "a3", "a4", "again", "later"}
     assert most_in(everything, 1.0) <= 30
     assert most_in(in_chat, 60.0) <= 20
+
+
+def test_an_album_that_another_sender_sent_counts_as_all_of_its_messages() -> None:
+    pacing = Pacing(limits())
+    pacing.remember("-1", 990.0, 1_000.0, count=20)
+
+    assert pacing.ask("a", "-1", "promo", 1_000.0, PATIENCE) > 50
+    assert pacing.ask("b", "-2", "promo", 1_000.0, PATIENCE) == 0
+
+
+def test_a_call_aside_counts_for_the_rate_over_all() -> None:
+    pacing = Pacing(limits(per_second=10))
+    granted = [now / 100 for now in range(1_000) if not pacing.aside(now / 100)]
+
+    assert most_in(granted, 1.0) <= 10
+    assert len(granted) > 60
+
+
+def test_a_call_aside_lets_every_post_go_first_until_it_is_pressing() -> None:
+    pacing = Pacing(limits(per_second=10))
+    pacing.ask("a", "-1", "promo", 0.0, PATIENCE)
+
+    assert pacing.aside(0.0) > 0
+    assert pacing.aside(0.0, pressing=True) == 0.0
+    assert isinstance(pacing.choose(0.0), float)
+    assert isinstance(pacing.choose(0.11), Grant)
+    assert pacing.aside(0.3) == 0.0
+
+
+def test_a_post_that_waits_for_its_chat_keeps_no_call_aside_waiting() -> None:
+    pacing = Pacing(limits())
+    pacing.ask("a", "-1", "promo", 0.0, PATIENCE)
+    assert isinstance(pacing.choose(0.0), Grant)
+    pacing.ask("b", "-1", "promo", 0.0, PATIENCE)
+
+    assert pacing.aside(0.5) == 0.0

@@ -1,4 +1,4 @@
-"""Finds the due event of a delivery, which never changes and so is remembered."""
+"""Finds the due event of a delivery, which never changes and so is remembered; and last words."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,11 +6,11 @@ from collections import OrderedDict
 import nats.errors
 from nats.js.errors import Error as JetStreamError
 
-from chassis.log import LogUnavailableError, Reader
+from chassis.log import Entry, LogUnavailableError, Reader
 from chassis.logs import logger
 from contracts.envelope import Envelope, UnreadableEventError
-from contracts.ids import DeliveryId
-from contracts.subjects import due_of
+from contracts.ids import Channel, DeliveryId
+from contracts.subjects import channel_of, due_of
 
 _REMEMBERED = 10_000
 
@@ -38,15 +38,21 @@ class Catalogue:
         if len(self._dues) > _REMEMBERED:
             self._dues.popitem(last=False)
 
+    async def last_word(self, channel: Channel, bot_id: int) -> Entry | None:
+        """Return the newest fact about a bot in a channel; raises LogUnavailableError."""
+        return await self._last(channel_of(channel, bot_id))
+
     async def _look_up(self, delivery: DeliveryId) -> Envelope | None:
+        entry = await self._last(due_of(delivery))
+        return entry.envelope if entry else None
+
+    async def _last(self, subject: str) -> Entry | None:
         try:
             async with asyncio.timeout(self._patience):
-                entry = await self._reader.last(due_of(delivery))
+                return await self._reader.last(subject)
         except UnreadableEventError as error:
             # One line says it all: a traceback would add nothing.
-            problem = str(error)
-            log.error("the due event cannot be read", delivery=delivery, problem=problem)  # noqa: TRY400
+            log.error("an event cannot be read", subject=subject, problem=str(error))  # noqa: TRY400
             return None
         except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
-            raise LogUnavailableError(f"the due event was not read: {error!r}") from error
-        return entry.envelope if entry else None
+            raise LogUnavailableError(f"the log was not read: {error!r}") from error

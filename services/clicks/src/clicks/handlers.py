@@ -12,14 +12,17 @@ from chassis.clock import Clock
 from chassis.log import LogUnavailableError, Publisher, handling
 from chassis.logs import logger
 from clicks.catalogue import Catalogue
+from clicks.domain import membership
 from clicks.domain.calls import Bot, Call
 from clicks.domain.decisions import Decision, cta_of, decide, greet, refuse
 from clicks.domain.links import judge, link_clicked
+from clicks.domain.membership import Admitted, admission
 from clicks.domain.updates import Asked, Ignored, Start, read
 from clicks.metrics import HANDLING, REFUSED, UPDATES
 from contracts.campaign import LinkCta
 from contracts.envelope import Envelope
 from contracts.events import ConversionRecorded, Event
+from contracts.subjects import channel_of
 from contracts.token import CtaRef, InvalidTokenError, TokenSigner
 
 PATIENCE = 2.0
@@ -47,6 +50,9 @@ class Handlers:
 
     async def update(self, document: object) -> tuple[Call, ...]:
         """Handle the parsed JSON of one update; return what to answer, in order."""
+        if admitted := admission(document):
+            await self._admit(admitted)
+            return ()
         asked = read(document)
         if isinstance(asked, Ignored):
             _count_ignored(asked)
@@ -88,6 +94,24 @@ class Handlers:
             raise LogUnavailableError("Telegram did not say yet who the bot is")
         due = await self._due(ref)
         return decide(asked, ref, cta_of(due, ref), self._bot, self._clock()), due
+
+    async def _admit(self, admitted: Admitted) -> None:
+        """Enable a channel again that was disabled, by each of its names; of others say nothing."""
+        with _attempt(membership.KIND):
+            enabled = [await self._enable(admitted, name) for name in admitted.names]
+        UPDATES.labels(membership.KIND, "recorded" if any(enabled) else "ignored").inc()
+
+    async def _enable(self, admitted: Admitted, name: str) -> bool:
+        publisher, catalogue = self._open_log()
+        last = await catalogue.last_word(name, admitted.bot_id)
+        word = last.envelope.data if last else None
+        event = membership.enable(admitted, name, word, self._clock())
+        if last is None or event is None:
+            return False
+        over = channel_of(name, admitted.bot_id)
+        with handling(last.envelope):
+            await publisher.publish_once(event, over=over, after=last.sequence, patience=PATIENCE)
+        return True
 
     async def _due(self, ref: CtaRef) -> Envelope | None:
         _, catalogue = self._open_log()

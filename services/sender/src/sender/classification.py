@@ -3,6 +3,7 @@
 Sources: aiogram 3.31 `exceptions` and `client.session.aiohttp`, Bot API docs, tdlib.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,14 +29,31 @@ from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _RETRY_SOON = timedelta(seconds=2)
 _RETRY_RATE = timedelta(seconds=5)
-_RETRY_TOKEN = timedelta(minutes=1)
+_RETRY_TOKEN = timedelta(seconds=5)
+"""Its lane waits until the token is accepted, however long; the attempt need not on top."""
 _TARGET_TEXTS = (
     "chat not found",
-    "not enough rights",
+    "peer_id_invalid",
+    "channel_private",
+    "channel_invalid",
+    "group chat was deactivated",
+    "group chat was deleted",
     "need administrator rights",
-    "chat_write",
-    "chat_send",
+    "chat_admin_required",
+    "chat_write_forbidden",
+    "chat_restricted",
+    "chat_guest_send_forbidden",
+    "user_banned_in_channel",
+    "have no rights to send a message",
+    "have no write access to the chat",
+    "not enough rights",
 )
+_ONE_KIND = re.compile(r"not enough rights to \w|chat_send_\w+_forbidden")
+"""A right that only some messages need: photos, polls, a pin. Others may still be sent there.
+
+A group where members may not write answers a text in the same words, and says nothing when that
+changes, so it is not taken for the whole chat either.
+"""
 _OWN_WAITING = timedelta(seconds=7)
 """Telegram's server waits up to 8 s itself before it answers 429 (tdlib NetQueryDelayer.cpp)."""
 
@@ -57,7 +75,8 @@ def classify(  # noqa: C901  a table, row by row
         case TelegramRetryAfter():
             return Refused("rate_limited", text, timedelta(seconds=error.retry_after))
         case TelegramMigrateToChat():
-            return Refused("migrated", text, timedelta(0))
+            moved_to = error.migrate_to_chat_id
+            return Refused("migrated", text, timedelta(0), moved_to=moved_to)
         case TelegramEntityTooLarge():  # by class a network error, but a definite answer
             return Refused("too_large", text)
         case RestartingTelegram():  # by class a server error, but refused before processing
@@ -65,7 +84,7 @@ def classify(  # noqa: C901  a table, row by row
         case TelegramNetworkError() if isinstance(error.__cause__, _NEVER_CONNECTED):
             return Refused("not_connected", text, _RETRY_SOON, growing=True)
         case TelegramForbiddenError():
-            return Refused("target", text)
+            return Refused("content" if _is_about_one_kind(error) else "target", text)
         case TelegramUnauthorizedError() | TelegramNotFound():
             return Refused("unauthorized", text, _RETRY_TOKEN, growing=True)
         case TelegramBadRequest():
@@ -98,5 +117,12 @@ def _undecodable(data: Any, asked: int | str, now: datetime) -> Outcome:
 
 
 def _content_or_target(error: TelegramBadRequest) -> FailureClass:
+    """Tell what is wrong with one post from what is wrong with every post in that chat."""
     text = error.message.lower()
+    if _is_about_one_kind(error):
+        return "content"
     return "target" if any(part in text for part in _TARGET_TEXTS) else "content"
+
+
+def _is_about_one_kind(error: TelegramAPIError) -> bool:
+    return _ONE_KIND.search(error.message.lower()) is not None

@@ -10,11 +10,18 @@ from typing import TypeVar
 from pydantic_core import to_json
 
 from chassis.clock import utc_now
-from chassis.console import EXIT_REFUSED, CommandError, console, quiet_logs, settled
+from chassis.console import (
+    EXIT_REFUSED,
+    BadSettingsError,
+    CommandError,
+    console,
+    quiet_logs,
+    settled,
+)
 from chassis.service import Connection
 from sender import app
-from sender.console import report, uncertain
-from sender.console.answers import Answer, Resolution, Tested
+from sender.console import channels, report, uncertain
+from sender.console.answers import Answer, Resolution, State, Tested
 from sender.console.arguments import parser
 
 EXIT_INTERRUPTED = 130
@@ -47,10 +54,15 @@ def _do(asked: Namespace) -> int:
         tested = asyncio.run(app.selftest(settings, asked.channel, audit))
         _print(asked, tested)
         return 0 if tested.passed else EXIT_REFUSED
-    if asked.act == "list":
-        _print(asked, _ask(lambda log: uncertain.listing(log.reader, utc_now())))
-    else:
-        _print(asked, _resolve(asked))
+    match asked.command, asked.act:
+        case "channels", "list":
+            _print(asked, _ask(lambda log: channels.listing(log.reader, _bots())))
+        case "channels", _:
+            _print(asked, _change(asked))
+        case _, "list":
+            _print(asked, _ask(lambda log: uncertain.listing(log.reader, utc_now())))
+        case _:
+            _print(asked, _resolve(asked))
     return 0
 
 
@@ -68,6 +80,31 @@ def _resolve(asked: Namespace) -> Answer:
             actor=asked.actor,
         )
     )
+
+
+def _change(asked: Namespace) -> Answer:
+    state: State = "enabled" if asked.act == "enable" else "disabled"
+    return _ask(
+        lambda log: channels.change(
+            log,
+            asked.channel,
+            state,
+            bot=asked.bot,
+            bots=_bots(),
+            why=asked.why,
+            actor=asked.actor,
+            clock=utc_now,
+        )
+    )
+
+
+def _bots() -> dict[str, int]:
+    """Return the ids of the bots by name; none where the environment is not a sender's."""
+    try:
+        tokens = settled(app.settings).tokens()
+    except BadSettingsError:
+        return {}
+    return {name: int(token.partition(":")[0]) for name, token in tokens.items()}
 
 
 def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:

@@ -3,13 +3,12 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Annotated
 
-import nats.errors
 from faststream import Context
 from faststream.exceptions import NackMessage
 from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
@@ -31,7 +30,8 @@ from contracts.events import (
 from contracts.ids import DeliveryId
 from contracts.streams import EVENTS, SENDER_GUIDE, SENDER_PROMO
 from contracts.subjects import FAILED, due_of
-from sender.domain.content import ButtonMaker
+from sender.domain.afterlife import fate
+from sender.domain.channels import Known
 from sender.domain.deliveries import (
     Claim,
     Done,
@@ -44,20 +44,24 @@ from sender.domain.deliveries import (
     may_still_post,
     names,
     pause_before_retry,
+    without_bot,
+    without_claimant,
 )
+from sender.domain.looking import Finding, Found
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
+from sender.heartbeat import kept_alive
+from sender.lane import WORKERS, Lane
 from sender.ledger import Ledger
-from sender.limiter import Later, Limiter
-from sender.telegram import Telegram
-from sender.witness import LookLaterError, Witness
+from sender.limiter import Later
+from sender.witness import LookLaterError
 
-_WORKERS = 32
 _FETCHED = 8
 """Few at once: what was fetched and not begun is lost with its process until the log notices."""
-_HEARTBEAT_SECONDS = 3
 _AUDIENCE_SECONDS = 0.5
 _AFTER_FAILURE = 10.0
 _AFTER_UNREADABLE = 60.0
+_AFTER_LOSS = 1.0
+_CHANGING = timedelta(seconds=5)
 _RESOLVED_WITHIN = timedelta(days=2)
 """How far back a person's word about an uncertain delivery may still ask for a send."""
 # `chassis.topology` alone creates the stream; FastStream would also change it.
@@ -81,23 +85,35 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class Desk:
-    """What handling a due event needs."""
+    """What handling a due event needs, while this process is active; `lanes` by the bots' names.
+
+    `in_flight` and `finishing` outlast it: what was begun is finished after another took over.
+    """
 
     ledger: Ledger
-    telegram: Telegram
-    limiter: Limiter
-    witness: Witness
-    buttons: ButtonMaker
+    lanes: Mapping[str, Lane]
     clock: Clock
     quarantine: timedelta
-    bot_id: int
     instance: str
     in_flight: set[DeliveryId] = field(default_factory=set)
+    finishing: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def lane_of(self, bot_id: int) -> Lane | None:
+        """Return the lane of a bot by its id."""
+        return next((lane for lane in self.lanes.values() if lane.bot_id == bot_id), None)
+
+    def is_disabled(self, due: Due) -> bool:
+        """Whether nothing is to be posted in the channel of `due` now."""
+        lane = self.lanes.get(due.bot)
+        return lane is not None and lane.channels.disabled(due.channel) is not None
+
+    def close(self) -> None:
+        """Let nothing start any more."""
+        for lane in self.lanes.values():
+            lane.limiter.close()
 
 
 Collaborators = Annotated[Desk, Context("desk")]
-
-router = NatsRouter()
 
 
 async def read_due(message: NatsMessage) -> Envelope | None:
@@ -110,14 +126,6 @@ async def read_due(message: NatsMessage) -> Envelope | None:
         return None
 
 
-@router.subscriber(
-    SENDER_GUIDE.subjects[0],
-    stream=_STREAM,
-    durable=SENDER_GUIDE.durable,
-    pull_sub=PullSub(batch_size=_FETCHED),
-    max_workers=_WORKERS,
-    decoder=read_due,
-)
 async def send_due_guide(
     envelope: Envelope | None, message: NatsMessage, desk: Collaborators
 ) -> None:
@@ -125,14 +133,6 @@ async def send_due_guide(
     await _handle(envelope, message, desk)
 
 
-@router.subscriber(
-    SENDER_PROMO.subjects[0],
-    stream=_STREAM,
-    durable=SENDER_PROMO.durable,
-    pull_sub=PullSub(batch_size=_FETCHED),
-    max_workers=_WORKERS,
-    decoder=read_due,
-)
 async def send_due_promo(
     envelope: Envelope | None, message: NatsMessage, desk: Collaborators
 ) -> None:
@@ -140,14 +140,34 @@ async def send_due_promo(
     await _handle(envelope, message, desk)
 
 
+def router(lanes: int) -> NatsRouter:
+    """Return what takes due events in for so many lanes; each time the sender is active a new one.
+
+    The one before may still wait for its last sends, and could not be started again meanwhile.
+    """
+    due = NatsRouter()
+    for consumer, handler in ((SENDER_GUIDE, send_due_guide), (SENDER_PROMO, send_due_promo)):
+        subscribe = due.subscriber(
+            consumer.subjects[0],
+            stream=_STREAM,
+            durable=consumer.durable,
+            pull_sub=PullSub(batch_size=_FETCHED),
+            max_workers=WORKERS * lanes,
+            decoder=read_due,
+        )
+        subscribe(handler)
+    return due
+
+
 async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -> None:
     if envelope is None or not isinstance(envelope.data, GuideDue | PromoDue):
         # Said by a newer version, perhaps: kept for a sender that can read it.
         raise NackMessage(delay=_AFTER_UNREADABLE)
-    with handling(envelope), _alone(envelope.data.delivery, desk):
+    due = envelope.data
+    with handling(envelope), _alone(due.delivery, desk), _placed(due, desk):
         try:
-            async with _kept_alive(message):
-                await deliver(envelope.data, desk, first=_is_first(message))
+            async with kept_alive(message):
+                await deliver(due, desk, first=_is_first(message))
         except NackMessage:
             raise
         except Exception as error:
@@ -168,6 +188,19 @@ def _alone(delivery: DeliveryId, desk: Desk) -> Iterator[None]:
         desk.in_flight.remove(delivery)
 
 
+@contextmanager
+def _placed(due: Due, desk: Desk) -> Iterator[None]:
+    """Send `due` away where its lane holds all of its workers; the others are for other lanes."""
+    lane = desk.lanes.get(due.bot)
+    if lane and (later := lane.room.enter(due.kind)):
+        raise NackMessage(delay=later.seconds)
+    try:
+        yield
+    finally:
+        if lane:
+            lane.room.leave(due.kind)
+
+
 def _is_first(message: NatsMessage) -> bool:
     return message.raw_message.metadata.num_delivered == 1
 
@@ -182,15 +215,17 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
         return
     while True:
         state = await desk.ledger.state_of(due.delivery)
-        match decide(state, due, desk.clock(), desk.quarantine):
+        disabled = desk.is_disabled(due)
+        match decide(state, due, desk.clock(), desk.quarantine, disabled=disabled):
             case Done():
                 return
             case Wait(until):
-                delay = (until - desk.clock()).total_seconds()
-                raise NackMessage(delay=max(delay, 0.01))
+                raise _back_at(until, desk)
             case Record(event):
                 await desk.ledger.record(event)
-                log.warning("not posted", fact=event.fact(), campaign=due.campaign)
+                log.warning(
+                    "not posted", reason=event.reason, campaign=due.campaign, channel=due.channel
+                )
             case Look(claim):
                 await _look(due, claim, desk)
             case Claim(attempt):
@@ -198,23 +233,44 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
                     return
 
 
+def _back_at(until: datetime, desk: Desk) -> NackMessage:
+    return NackMessage(delay=max((until - desk.clock()).total_seconds(), 0.01))
+
+
+def _changing(word: Wait, desk: Desk) -> NackMessage:
+    """Ask again soon: whoever has the bot may take over any moment."""
+    return _back_at(min(word.until, desk.clock() + _CHANGING), desk)
+
+
 async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
     """Claim the attempt and send; True where that posted it, so that nothing is left to do."""
+    lane = desk.lanes.get(due.bot)
+    if lane is None:
+        await _turn_down(due, attempt, desk)
+        return False
+    _require(lane, due, desk)
     # Before the claim: what fails from here on, and is not an answer, leaves a doubt behind.
-    content = desk.buttons.content(due.variant, due.delivery)
-    turn = await desk.limiter.turn(due.channel, due.kind, due.delivery, content.messages)
+    content = lane.telegram.prepared(due.channel, lane.buttons.content(due.variant, due.delivery))
+    chat = lane.channels.known(due.channel)
+    if desk.is_disabled(due):
+        return False
+    turn = await lane.limiter.turn(chat.place, due.kind, due.delivery, content.messages)
     if isinstance(turn, Later):
         raise NackMessage(delay=turn.seconds)
-    if desk.clock() >= due.expires_at:
+    _require(lane, due, desk)
+    if not lane.limiter.open:
+        raise NackMessage(delay=_AFTER_LOSS)
+    if desk.clock() >= due.expires_at or desk.is_disabled(due):
         return False  # a flood may have held up its turn for long
     claim = MessageClaimed(
         **names(due),
         attempt=attempt,
         claimant=f"{desk.instance}-{secrets.token_hex(8)}",
         claimed_at=desk.clock(),
-        bot_id=desk.bot_id,
+        bot_id=lane.bot_id,
         mark=content.mark,
-        last_known_message_id=desk.telegram.last_known_message_id(due.channel),
+        last_known_message_id=lane.telegram.last_known_message_id(due.channel),
+        messages=content.messages,
     )
     if not await desk.ledger.claim(claim):
         return False
@@ -222,10 +278,41 @@ async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
         late = "the log acknowledged the claim too late for a send; nothing was posted"
         await desk.ledger.record(lost(due, attempt, desk.clock(), late))
         return False
-    counting = asyncio.create_task(desk.telegram.audience(due.channel))
-    outcome = await turn.send(lambda: desk.telegram.post(due.channel, content, paid=turn.paid))
+    counting = asyncio.create_task(lane.telegram.audience(due.channel))
+    outcome = await turn.send(lambda: lane.telegram.post(due.channel, content, paid=turn.paid))
+    if isinstance(outcome, Refused) and outcome.failure == "unauthorized":
+        lane.token.refuse()
     await _record(due, attempt, outcome, counting, desk)
+    if isinstance(outcome, Refused):
+        await _learn(due, chat, outcome, lane)
     return isinstance(outcome, Posted)
+
+
+async def _learn(due: Due, chat: Known, refused: Refused, lane: Lane) -> None:
+    """Say what a refusal tells of the chat itself, whatever is due there next."""
+    if refused.failure == "target":
+        await lane.channels.disable(chat, due.delivery, refused.description)
+    elif refused.moved_to is not None:
+        await lane.channels.migrate(chat, due.delivery, refused.moved_to, refused.description)
+
+
+def _require(lane: Lane, due: Due, desk: Desk) -> None:
+    """Let the log wait, and no worker, while Telegram refuses the bot's token."""
+    if lane.token.accepted:
+        return
+    pause = lane.token.pause * (1 + random.random() / 2)
+    left = (due.expires_at - desk.clock()).total_seconds()
+    raise NackMessage(delay=min(pause, left) if left > 0 else pause)
+
+
+async def _turn_down(due: Due, attempt: int, desk: Desk) -> None:
+    """Say that there is no bot of that name, once no sender that has it is about to take over."""
+    word = without_bot(due, attempt, desk.clock())
+    if isinstance(word, Wait):
+        log.warning("no bot of that name yet", bot=due.bot, campaign=due.campaign)
+        raise _changing(word, desk)
+    await desk.ledger.record(word)
+    _tell(due, word)
 
 
 async def _record(
@@ -242,6 +329,8 @@ async def _record(
                 sent_at=outcome.at,
                 latency_ms=round((desk.clock() - due.planned_at).total_seconds() * 1000),
                 audience=await _in_time(counting),
+                follow_up_id=outcome.follow_up_id,
+                **fate(due, outcome.at),
             )
         case Refused():
             now = desk.clock()
@@ -271,20 +360,42 @@ async def _record(
 
 async def _look(due: Due, claim: MessageClaimed, desk: Desk) -> None:
     """Find out whether the message of `claim` stands in the channel, and say so."""
-    moved_to = desk.telegram.moved_to(due.channel)
-    try:
-        finding = await desk.witness.look(
-            claim,
-            desk.telegram.place(due.channel),
-            lambda: desk.ledger.trail_of(claim, moved_to=moved_to),
-            protected=due.variant.protect,
-        )
-    except LookLaterError as later:
-        log.info("cannot look now; will look later", channel=due.channel, problem=str(later))
-        raise NackMessage(delay=later.seconds * (1 + random.random() / 2)) from later
+    finding = await _find(due, claim, desk)
     event = looked(due, claim, finding, desk.clock())
     await desk.ledger.record(event)
     _tell(due, event)
+
+
+async def _find(due: Due, claim: MessageClaimed, desk: Desk) -> Finding:
+    """Look with the bot that claimed: another may not see the channel."""
+    lane = desk.lane_of(claim.bot_id)
+    if lane is None:
+        word = without_claimant(claim, desk.clock(), desk.quarantine)
+        if isinstance(word, Wait):
+            raise _changing(word, desk)
+        return word
+    _require(lane, due, desk)
+    try:
+        return await _look_with(lane, due, claim, desk)
+    except LookLaterError as later:
+        log.info("cannot look now; will look later", channel=due.channel, problem=str(later))
+        raise NackMessage(delay=later.seconds * (1 + random.random() / 2)) from later
+
+
+async def _look_with(lane: Lane, due: Due, claim: MessageClaimed, desk: Desk) -> Finding:
+    moved = lane.channels.moved(due.channel)
+    finding = await lane.witness.look(
+        claim,
+        lane.telegram.place(due.channel),
+        lambda: desk.ledger.trail_of(claim, moved=moved),
+        protected=due.variant.protect,
+    )
+    if not isinstance(finding, Found):
+        return finding
+    expired = desk.clock() >= due.expires_at
+    content = lane.buttons.content(due.variant, due.delivery)
+    below = await lane.follow_ups.settle(due, claim, content, finding, expired=expired)
+    return replace(finding, follow_up_id=below)
 
 
 async def take_up_resolved(reader: Reader, desk: Desk) -> None:
@@ -292,6 +403,7 @@ async def take_up_resolved(reader: Reader, desk: Desk) -> None:
 
     The due event of a held delivery is done with: kept, many of them would fill the lane. So the
     log is followed for the person's word instead, also for what was said while no sender ran.
+    Cancelled it starts nothing more; what is being sent is among those that `desk` is finishing.
     """
     while True:
         try:
@@ -311,8 +423,9 @@ async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:
             entry = await reader.last(due_of(delivery))
             if entry is None or not isinstance(entry.envelope.data, GuideDue | PromoDue):
                 return
-            with handling(entry.envelope), _alone(delivery, desk):
-                await deliver(entry.envelope.data, desk)
+            due = entry.envelope.data
+            with handling(entry.envelope):
+                await _finished(due, desk)
                 return
         except NackMessage as later:
             delay = later.extra_options["delay"]
@@ -320,6 +433,25 @@ async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:
             log.exception("a delivery that was given back was not sent; will try again")
             delay = _AFTER_FAILURE
         await asyncio.sleep(delay)
+
+
+async def _finished(due: Due, desk: Desk) -> None:
+    """Deliver, to the end even where whoever waits for it is cancelled."""
+
+    async def alone() -> None:
+        with _alone(due.delivery, desk):
+            await deliver(due, desk)
+
+    task = asyncio.create_task(alone())
+    desk.finishing.add(task)
+    task.add_done_callback(lambda done: _end(done, desk))
+    await asyncio.shield(task)
+
+
+def _end(done: asyncio.Task[None], desk: Desk) -> None:
+    desk.finishing.discard(done)
+    if not done.cancelled() and (error := done.exception()):
+        log.debug("to be taken up again", problem=repr(error))
 
 
 def _tell(due: Due, event: MessageSent | MessageFailed | MessageUncertain) -> None:
@@ -342,22 +474,3 @@ async def _in_time(counting: asyncio.Task[int | None]) -> int | None:
         log.warning("the audience was not counted", problem=repr(error))
         return None
     return counting.result()
-
-
-@asynccontextmanager
-async def _kept_alive(message: NatsMessage) -> AsyncIterator[None]:
-    """Tell the log that the event is being worked on, so that nobody else is given it."""
-
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
-            try:
-                await message.in_progress()
-            except (nats.errors.Error, OSError) as error:
-                log.warning("a heartbeat was lost", problem=repr(error))
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

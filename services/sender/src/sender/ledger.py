@@ -6,6 +6,7 @@ from chassis.log import Publisher, Reader
 from contracts.events import Event, MessageClaimed, MessageSent
 from contracts.ids import DeliveryId
 from contracts.subjects import SENT, messages_of
+from sender.domain.channels import Move
 from sender.domain.deliveries import Delivery, fold, initial
 from sender.domain.looking import Trail, trail
 
@@ -42,14 +43,17 @@ class Ledger:
         """Say how it ended, once; returns when the log has it, however long that takes."""
         await self._publisher.publish_once(event)
 
-    async def trail_of(self, claim: MessageClaimed, *, moved_to: int | None) -> Trail:
+    async def trail_of(self, claim: MessageClaimed, *, moved: Move | None) -> Trail:
         """Return the message ids between which the message of `claim` may stand."""
         standing = await self._reader.last(claim.subject)
-        known = claim.last_known_message_id is not None and moved_to is None
+        known = claim.last_known_message_id is not None and moved is None
         since = claim.claimed_at - (_JUST_BEFORE if known else _LONG_BEFORE)
         sent = [
             (entry.sequence, entry.envelope.data)
             for entry in await self._reader.replay((SENT,), since=since)
             if isinstance(entry.envelope.data, MessageSent)
         ]
-        return trail(claim, standing.sequence if standing else 0, sent, moved_to=moved_to)
+        if standing is None:
+            return trail(claim, 0, sent, moved=moved)
+        age = await self._reader.time() - standing.stored_at
+        return trail(claim, standing.sequence, sent, moved=moved, age=age)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from prometheus_client import Counter, Gauge, Histogram
 
 from chassis.logs import logger
+from contracts.ids import MAIN_BOT
 from sender.domain.outcomes import Outcome, Posted, Refused
 from sender.domain.pacing import LONGEST_WAIT, Grant, Pacing
 
@@ -22,8 +23,11 @@ _MOST_PARKED = 16
 """Of the 32 workers of a lane, so many at most wait for anything but the rate over all."""
 _IMPATIENCE = 0.05
 _AGAIN = 1.0
+_ASIDE_PATIENCE = 5.0
 
-_WAITING = Gauge("fingerpost_sender_waiting", "Sends that wait for their turn now.", ["kind"])
+_WAITING = Gauge(
+    "fingerpost_sender_waiting", "Sends that wait for their turn now.", ["bot", "kind"]
+)
 _WAITS = Histogram(
     "fingerpost_sender_wait_seconds",
     "Time that a send waited for its turn, those sent away not counted.",
@@ -39,9 +43,13 @@ _FLOODS = Counter(
     ["scope"],
 )
 _SHARE = Gauge(
-    "fingerpost_sender_rate_share", "Part of the rate over all that is in use; less after floods."
+    "fingerpost_sender_rate_share",
+    "Part of a bot's rate over all that is in use; less after floods.",
+    ["bot"],
 )
-_SLOWED = Gauge("fingerpost_sender_slowed_chats", "Chats that are sent to more slowly, after 429.")
+_SLOWED = Gauge(
+    "fingerpost_sender_slowed_chats", "Chats that are sent to more slowly, after 429.", ["bot"]
+)
 _PAID = Counter("fingerpost_sender_paid_total", "Sends for which 0.1 Star each may be charged.")
 
 log = logger(__name__)
@@ -67,9 +75,9 @@ class Turn:
         return self._grant.paid
 
     async def send(self, post: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Post, unless this sender is no longer the active one: then Telegram never heard of it."""
+        """Post, unless its bot may not send any more: then Telegram never heard of it."""
         if not self._limiter.open:
-            gone = "another sender may have taken over before this was posted"
+            gone = "nothing was posted: this sender, or its bot, might not send any more by then"
             return Refused("not_connected", gone, timedelta(seconds=_AGAIN))
         try:
             outcome = await post()
@@ -88,19 +96,21 @@ class Limiter:
         pacing: Pacing,
         active: Callable[[], bool],
         *,
+        bot: str = MAIN_BOT,
         spend: Callable[[], Awaitable[int]] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Grant turns while `active`; `spend` returns how many more sends may be paid for."""
         self._pacing = pacing
         self._active = active
+        self._bot = bot
         self._spend = spend
         self._now = now
         self._closed = False
         self._waiters: dict[str, asyncio.Future[Turn | Later]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._spending: asyncio.Task[None] | None = None
-        _SHARE.set(pacing.share)
+        _SHARE.labels(self._bot).set(pacing.share)
 
     @property
     def open(self) -> bool:
@@ -131,6 +141,13 @@ class Limiter:
             _WAITS.labels(kind).observe(self._now() - begun)
         return turn
 
+    async def aside(self) -> None:
+        """Wait until a call that posts nothing may go: behind all posts, but not for ever."""
+        begun = now = self._now()
+        while wait := self._pacing.aside(now, pressing=now - begun >= _ASIDE_PATIENCE):
+            await asyncio.sleep(wait)
+            now = self._now()
+
     def answered(self, grant: Grant, outcome: Outcome | None) -> None:
         """Take in how a send ended; None where nobody knows."""
         now = self._now()
@@ -141,7 +158,7 @@ class Limiter:
             _FLOODS.labels(scope).inc()
             log.warning("flood limit", scope=scope, channel=grant.chat, retry_after=pause)
             self._send_away(now)
-        _SHARE.set(self._pacing.share)
+        _SHARE.labels(self._bot).set(self._pacing.share)
         self._pump()
 
     def close(self) -> None:
@@ -198,8 +215,8 @@ class Limiter:
 
     def _count(self) -> None:
         for kind in self._pacing.kinds:
-            _WAITING.labels(kind).set(self._pacing.waiting(kind))
-        _SLOWED.set(self._pacing.slowed_chats)
+            _WAITING.labels(self._bot, kind).set(self._pacing.waiting(kind))
+        _SLOWED.labels(self._bot).set(self._pacing.slowed_chats)
 
 
 def _later(wait: float) -> Later:

@@ -1,14 +1,27 @@
 """What the sender is told by its environment."""
 
+import re
 from datetime import timedelta
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from chassis.settings import CtaKeysMixin, ServiceSettings
 from contracts.campaign import PostedAddress, WebAddress
 from contracts.durations import Duration
-from contracts.ids import Channel
+from contracts.ids import MAIN_BOT, BotName, Channel
+
+_MAIN_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+", re.ASCII)
+_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]{30,}", re.ASCII)
+_NAME: TypeAdapter[str] = TypeAdapter(BotName)
 
 
 class Settings(ServiceSettings, CtaKeysMixin):
@@ -17,6 +30,11 @@ class Settings(ServiceSettings, CtaKeysMixin):
     telegram_bot_token: SecretStr = Field(
         validation_alias="TELEGRAM_BOT_TOKEN",
         description="the bot's token from @BotFather, e.g. 123456789:AAE...",
+    )
+    telegram_bot_tokens: SecretStr | None = Field(
+        None,
+        validation_alias="TELEGRAM_BOT_TOKENS",
+        description="more bots by name, e.g. second=123456789:AAE...,third=987654321:AAF...",
     )
     telegram_api: WebAddress = Field(
         "https://api.telegram.org", description="Bot API server, e.g. one that you run yourself"
@@ -59,6 +77,33 @@ class Settings(ServiceSettings, CtaKeysMixin):
         0, ge=0, description="Stars to spend a day (UTC) at most, at 0.1 a message"
     )
 
+    def tokens(self) -> dict[str, str]:
+        """Return the token of each bot by its name, the main one first."""
+        more = self.telegram_bot_tokens.get_secret_value() if self.telegram_bot_tokens else ""
+        return {MAIN_BOT: self.telegram_bot_token.get_secret_value(), **dict(_pairs(more))}
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _token_of_a_bot(cls, token: SecretStr) -> SecretStr:
+        if not _MAIN_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("must look like 123456789:AAE..., as @BotFather gives it")
+        return token
+
+    @field_validator("telegram_bot_tokens")
+    @classmethod
+    def _tokens_of_other_bots(
+        cls, tokens: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        main: SecretStr | None = info.data.get("telegram_bot_token")
+        names, ids = {MAIN_BOT}, {_id(main.get_secret_value())} if main else set()
+        pairs = _pairs(tokens.get_secret_value()) if tokens else []
+        for number, (name, token) in enumerate(pairs, start=1):
+            if problem := _problem(name, token, names, ids):
+                raise ValueError(f"entry {number} {problem}")
+            names.add(name)
+            ids.add(_id(token))
+        return tokens
+
     @model_validator(mode="after")
     def _paying_is_faster_and_capped(self) -> Self:
         if self.paid_rate and (self.paid_rate <= self.rate or not self.paid_stars):
@@ -76,3 +121,31 @@ class Settings(ServiceSettings, CtaKeysMixin):
                 " then the sender that claimed an attempt may still be at it"
             )
         return self
+
+
+def _pairs(tokens: str) -> list[tuple[str, str]]:
+    entries = (entry.strip().partition("=") for entry in tokens.split(",") if tokens.strip())
+    return [(name.strip(), token.strip()) for name, _, token in entries]
+
+
+def _id(token: str) -> int:
+    return int(token.partition(":")[0])
+
+
+def _problem(name: str, token: str, names: set[str], ids: set[int]) -> str | None:
+    """Return what is wrong with a bot's name and token, and never show a token."""
+    if not token:
+        return "must be <name>=<token>"
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        return "must begin with a name of at most 32 of a-z 0-9 _ -"
+    if name == MAIN_BOT:
+        return f"is called {MAIN_BOT}: that is the bot of TELEGRAM_BOT_TOKEN; choose another name"
+    if name in names:
+        return f"repeats the name {name}; each bot has its own"
+    if not _TOKEN.fullmatch(token):
+        return f"({name}): its token must look like 123456789:AAE..., as @BotFather gives it"
+    if _id(token) in ids:
+        return f"({name}) is a bot that has a name already; remove one"
+    return None

@@ -13,12 +13,13 @@ import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import AiogramError, TelegramMigrateToChat
+from aiogram.exceptions import AiogramError
 from aiogram.types import Message, User
 
 from chassis.clock import Clock
 from chassis.logs import logger
 from sender.classification import classify
+from sender.domain.channels import Chats
 from sender.domain.content import Content
 from sender.domain.outcomes import Outcome, Posted, Refused
 from sender.posting import FileIds, request
@@ -51,12 +52,21 @@ class _Session(AiohttpSession):
 class Telegram:
     """One bot."""
 
-    def __init__(self, token: str, api: str, clock: Clock, *, send_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        token: str,
+        api: str,
+        clock: Clock,
+        *,
+        send_timeout: timedelta,
+        chats: Chats | None = None,
+    ) -> None:
+        """Speak for the bot of `token`; `chats` tells which chats are others by now."""
+        self._chats = chats or Chats()
         self._send_seconds = send_timeout.total_seconds()
         self._token = token
         self._bot = Bot(token, session=_Session(api=TelegramAPIServer.from_base(api)))
         self._clock = clock
-        self._moved: dict[str, int] = {}
         self._audiences: dict[str, tuple[datetime, int]] = {}
         self._last_ids: dict[str, int] = {}
         self._files = FileIds()
@@ -79,7 +89,21 @@ class Telegram:
 
     def last_known_message_id(self, channel: str) -> int | None:
         """Return the highest message id that this process saw in `channel`."""
-        return self._last_ids.get(channel)
+        return self._last_ids.get(self._chats.place(channel))
+
+    def prepared(self, channel: str, content: Content) -> Content:
+        """Return `content`, with a fault where no request can be made of it.
+
+        To be asked before the claim: what fails after it, and is no answer, leaves a doubt behind.
+        """
+        try:
+            for part in (content, content.follow_up):
+                if part and not part.fault:
+                    request(self._chat(channel), part, self._files)
+        except Exception as error:  # noqa: BLE001  whatever it is, it would be the same next time
+            problem = f"no request can be made of it: {error}"
+            return replace(content, fault=problem[:_LONGEST_DESCRIPTION])
+        return content
 
     async def post(self, channel: str, content: Content, *, paid: bool = False) -> Outcome:
         """Post once, `paid` above the free limit; never raises for what Telegram does.
@@ -123,9 +147,6 @@ class Telegram:
         except AiogramError as error:
             lasted = timedelta(seconds=monotonic() - begun)
             outcome = classify(error, self.explain(error), place, self._clock(), lasted)
-            if isinstance(error, TelegramMigrateToChat):
-                self._moved[channel] = error.migrate_to_chat_id
-                self._last_ids.pop(channel, None)  # the new chat counts anew
         else:
             messages: list[Message] = answer if isinstance(answer, list) else [answer]
             self._files.learn(content.media, messages)
@@ -141,7 +162,8 @@ class Telegram:
         return outcome
 
     def _saw(self, channel: str, message_id: int) -> None:
-        self._last_ids[channel] = max(self._last_ids.get(channel, 0), message_id)
+        place = self._chats.place(channel)  # a chat that moved counts its messages anew
+        self._last_ids[place] = max(self._last_ids.get(place, 0), message_id)
 
     async def _follow_up(self, channel: str, content: Content) -> int | None:
         """Post the message below an album; None where that did not work, or nobody knows."""
@@ -182,8 +204,8 @@ class Telegram:
 
     async def audience(self, channel: str) -> int | None:
         """Return the channel's member count, at most 10 minutes old; None where it is not known."""
-        now = self._clock()
-        known = self._audiences.get(channel)
+        now, place = self._clock(), self._chats.place(channel)
+        known = self._audiences.get(place)
         if known and now - known[0] < _COUNT_LIFETIME:
             return known[1]
         try:
@@ -192,7 +214,7 @@ class Telegram:
             )
         except (AiogramError, TimeoutError):
             return known[1] if known else None
-        self._audiences[channel] = (now, count)
+        self._audiences[place] = (now, count)
         return count
 
     @property
@@ -204,11 +226,6 @@ class Telegram:
         """Return the chat as it is addressed now."""
         return self._chat(channel)
 
-    def moved_to(self, channel: str) -> int | None:
-        """Return the chat id that `channel` was given since, if it moved."""
-        return self._moved.get(channel)
-
     def _chat(self, channel: str) -> int | str:
-        if channel in self._moved:
-            return self._moved[channel]
-        return channel if channel.startswith("@") else int(channel)
+        place = self._chats.place(channel)
+        return place if place.startswith("@") else int(place)

@@ -9,7 +9,7 @@ in tdlib/telegram-bot-api Client.cpp; URLs and entities survive, callback button
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import aiohttp
@@ -33,14 +33,17 @@ from contracts.token import TokenSigner
 from sender.domain.looking import (
     CannotTell,
     Finding,
+    Found,
     Glimpse,
     Missing,
     Other,
     Ours,
+    Part,
     Search,
     Trail,
     Unreadable,
     begin,
+    begin_below,
     carries,
     trusted,
 )
@@ -98,6 +101,11 @@ class Witness:
         self._explain = explain
         self._lock = asyncio.Lock()
         self._waiting = 0
+        self._turn: Callable[[], Awaitable[None]] | None = None
+
+    def paced_by(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """Wait for `turn` before each call: looks count for the bot's rate, and posts go first."""
+        self._turn = turn
 
     async def look(
         self,
@@ -111,13 +119,36 @@ class Witness:
 
         `protected`: it was posted so that it cannot be forwarded.
         """
+
+        async def run(audit: str) -> Finding:
+            seen = await trail()
+            since = claim.claimed_at if seen.age is None else self._clock() - seen.age
+            look = _Look(self, claim, chat, audit, protected=protected, since=since)
+            return await look.run(begin(claim, seen))
+
+        return await self._looking(chat, run)
+
+    async def look_below(
+        self, claim: MessageClaimed, chat: Place, found: Found, pictures: int, *, protected: bool
+    ) -> Finding:
+        """Look for the message below the album of `claim`, which stands as `found`, as `look` does.
+
+        `pictures` is how many messages the album itself is.
+        """
+
+        async def run(audit: str) -> Finding:
+            look = _Look(self, claim, chat, audit, protected=protected, part="below")
+            return await look.run(begin_below(found.message_id, pictures))
+
+        return await self._looking(chat, run)
+
+    async def _looking(self, chat: Place, run: Callable[[str], Awaitable[Finding]]) -> Finding:
         if self._audit is None:
             return CannotTell(_NO_AUDIT_CHAT)
         if str(chat) == self._audit:
             return CannotTell("FINGERPOST_AUDIT_CHAT is the channel itself; name another chat")
         async with self._in_turn():
-            search = begin(claim, await trail())
-            return await _Look(self, claim, chat, self._audit, protected=protected).run(search)
+            return await run(self._audit)
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -138,6 +169,8 @@ class Witness:
         """
         waited = 0.0
         while True:
+            if self._turn:
+                await self._turn()
             try:
                 return await method()
             except (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat):
@@ -160,9 +193,9 @@ class Witness:
         """Return the present."""
         return self._clock()
 
-    def is_claimed(self, message: Message, claim: MessageClaimed) -> bool:
+    def is_claimed(self, message: Message, claim: MessageClaimed, part: Part) -> bool:
         """Tell whether `message` is the one that was claimed."""
-        return carries(addresses(message), claim, self._signer)
+        return carries(addresses(message), claim, self._signer, part)
 
     @property
     def bot(self) -> Bot:
@@ -181,7 +214,12 @@ class _Look:
         audit: str,
         *,
         protected: bool,
+        since: datetime | None = None,
+        part: Part = "message",
     ) -> None:
+        """Begin a look; `since` is when the claim was made, by the clock of this process."""
+        self._since = since
+        self._part = part
         self._witness = witness
         self._bot = witness.bot
         self._claim = claim
@@ -218,11 +256,16 @@ class _Look:
             raise
         origin = message.forward_origin
         posted_at = origin.date.astimezone(UTC) if origin else self._claim.claimed_at
-        if self._witness.is_claimed(message, self._claim):
+        if self._witness.is_claimed(message, self._claim, self._part):
             return Ours(await self._chat_id(message), posted_at)
-        # By Telegram's clock its age, by ours the claim's: theirs need not agree with each other.
-        age = message.date.astimezone(UTC) - posted_at
-        return Other(self._witness.now() - self._claim.claimed_at - age if origin else None)
+        return Other(self._after_claim(message.date - posted_at) if origin else None)
+
+    def _after_claim(self, age: timedelta) -> timedelta | None:
+        """Return how long after the claim something was posted that is so old.
+
+        By Telegram's clock its age, by the log's the claim's: no two clocks are compared.
+        """
+        return None if self._since is None else self._witness.now() - self._since - age
 
     async def _glimpse_by_copy(self, number: int) -> Glimpse:
         """Look at what may not be forwarded: protected content, which a bot may copy."""
@@ -245,7 +288,7 @@ class _Look:
             return Unreadable(f"message {number} is protected: {self._witness.explain(error)}")
         self._copies.append(copy.message_id)
         message = await self._forward(self._audit, copy.message_id)
-        if self._witness.is_claimed(message, self._claim):
+        if self._witness.is_claimed(message, self._claim, self._part):
             # When it was posted is not shown.
             return Ours(await self._chat_id(None), self._claim.claimed_at)
         return Other()

@@ -14,7 +14,7 @@ _CHARGE_ID = re.compile(r"[!-~]{1,255}", re.ASCII)
 _START = re.compile(r"/start(?:@\w+)?(?:\s+(\S.*))?", re.ASCII | re.DOTALL)
 _INT64 = 2**63
 
-WANTED = ("callback_query", "message", "pre_checkout_query")
+WANTED = ("callback_query", "message", "my_chat_member", "pre_checkout_query")
 """The kinds of update that Telegram is asked to send."""
 
 

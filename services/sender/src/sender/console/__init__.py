@@ -1,1 +1,1 @@
-"""What a person asks of the sender: about uncertain deliveries, and whether looking works."""
+"""What a person asks of the sender: uncertain deliveries, channels, and whether looking works."""

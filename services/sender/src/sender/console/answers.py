@@ -8,6 +8,7 @@ from contracts.campaign import Kind, UncertainPolicy
 from contracts.ids import CampaignId, Channel, DeliveryId, VariantId
 
 Resolution = Literal["posted", "drop", "post_again"]
+State = Literal["enabled", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,36 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class ChannelState:
+    """The last word about one channel and bot; `actor` is the person whose word it is."""
+
+    channel: Channel
+    bot: str
+    bot_id: int
+    state: State
+    since: datetime
+    why: str
+    actor: str | None
+
+
+@dataclass(frozen=True)
+class ChannelList:
+    """`channels list`, those that are disabled first."""
+
+    channels: tuple[ChannelState, ...]
+
+
+@dataclass(frozen=True)
+class ChannelChanged:
+    """`channels enable` and `channels disable`: what holds now; `new`: by this very command."""
+
+    channel: Channel
+    bot_id: int
+    state: State
+    new: bool
+
+
+@dataclass(frozen=True)
 class Step:
     """One part of a self-test: what was tried, and whether it went as it must."""
 
@@ -62,4 +93,4 @@ class Tested:
     proved: str
 
 
-Answer = Uncertainties | Resolved | Tested
+Answer = Uncertainties | Resolved | ChannelList | ChannelChanged | Tested

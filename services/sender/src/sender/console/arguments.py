@@ -75,10 +75,33 @@ def parser() -> ArgumentParser:
     )
     choice.add_argument("--drop", action="store_true", help="give it up")
     choice.add_argument("--post-again", action="store_true", help="it is not there: post it")
+    _add_actor(command)
+    _add_channels(commands)
+    return whole
+
+
+def _add_channels(commands: Any) -> None:
+    channels = commands.add_parser("channels", help="where bots may post")
+    acts = channels.add_subparsers(
+        dest="act", metavar="list|enable|disable", parser_class=_Parser, required=True
+    )
+    add = _adder(acts, "channels ")
+    add("list", "list what is disabled or was, since when and why", "--json")
+    for act, does, example in (
+        ("enable", "post there again", "@my_channel"),
+        ("disable", "skip what is due there", "-1001234567890 --bot second --why 'it is sold'"),
+    ):
+        command = add(act, does, example)
+        command.add_argument("channel", type=_channel, metavar="CHANNEL")
+        command.add_argument("--bot", metavar="NAME|ID", help="which bot, where it is not the only")
+        command.add_argument("--why", default="", metavar="TEXT", help="for `channels list`")
+        _add_actor(command)
+
+
+def _add_actor(command: ArgumentParser) -> None:
     command.add_argument(
         "--actor", default=_whoever(), metavar="WHO", help="who says so (user@host: %(default)s)"
     )
-    return whole
 
 
 def _adder(commands: Any, before: str) -> Callable[[str, str, str], ArgumentParser]:

@@ -1,6 +1,15 @@
 """What commands answer, as text for people."""
 
-from sender.console.answers import Answer, Resolved, Tested, Uncertain, Uncertainties
+from sender.console.answers import (
+    Answer,
+    ChannelChanged,
+    ChannelList,
+    ChannelState,
+    Resolved,
+    Tested,
+    Uncertain,
+    Uncertainties,
+)
 
 _HOUR, _MINUTE = 3_600, 60
 _SAID = {
@@ -20,6 +29,13 @@ def text(answer: Answer) -> str:
         case Resolved():
             already = "" if answer.new else " (it was said before)"
             return f"{answer.delivery}: {_SAID[answer.resolution]}{already}"
+        case ChannelList(channels=()):
+            return "nothing was ever said about a channel: all are posted in"
+        case ChannelList():
+            return "\n".join(line for one in answer.channels for line in _channel(one))
+        case ChannelChanged():
+            already = "" if answer.new else " (it was before)"
+            return f"{answer.channel} is {answer.state} for the bot {answer.bot_id}{already}"
         case Tested():
             marks = [f"{'ok  ' if step.good else 'FAIL'}  {step.what}" for step in answer.steps]
             details = [f": {step.detail}" if step.detail else "" for step in answer.steps]
@@ -32,6 +48,12 @@ def _uncertain(one: Uncertain) -> tuple[str, str]:
     place = f"{one.campaign} in {one.channel}, attempt {one.attempt}"
     head = f"{one.delivery}  {place}, {one.policy} for {_age(one.age_seconds)}{expires}"
     return head, f"    {one.why}"
+
+
+def _channel(one: ChannelState) -> tuple[str, ...]:
+    by = f" by {one.actor}" if one.actor else ""
+    head = f"{one.channel}  {one.bot}: {one.state}{by} since {one.since:%Y-%m-%d %H:%M} UTC"
+    return (head, f"    {one.why}") if one.why else (head,)
 
 
 def _age(seconds: int) -> str:

@@ -10,6 +10,7 @@ from contracts.campaign import Variant
 from contracts.events import MessageClaimed
 from contracts.ids import DeliveryId, delivery_id
 from sender.console.answers import Step, Tested
+from sender.console.rights import rights, told
 from sender.domain.content import ButtonMaker
 from sender.domain.looking import Absent, CannotTell, Finding, Found, Trail
 from sender.domain.outcomes import Outcome, Posted
@@ -21,7 +22,9 @@ _TEXT = "Fingerpost tests itself here; this message will be gone in a moment."
 _PROVED = (
     "Proved with this bot, channel and audit chat: a message whose answer was lost is found again"
     " by its invisible mark, and a message that was never posted is known to be absent. So a lost"
-    " answer leads neither to a second post nor to a missing one."
+    " answer leads neither to a second post nor to a missing one. Proved as well, by doing it: the"
+    " bot posts there and deletes what it posted. What else it may do is what Telegram says of it,"
+    " and was not tried."
 )
 _NOT_PROVED = (
     "Not proved: while this fails, a lost answer is uncertain and the campaign's policy decides."
@@ -57,6 +60,7 @@ class SelfTest:
         return Tested(tuple(self._steps), passed, _PROVED if passed else _NOT_PROVED)
 
     async def _prove(self) -> None:
+        await self._ask_rights()
         now = self._clock()
         ids = [
             delivery_id(_CAMPAIGN, self._channel, now + timedelta(microseconds=place))
@@ -75,6 +79,16 @@ class SelfTest:
             absent,
             good=isinstance(absent, Absent),
         )
+
+    async def _ask_rights(self) -> None:
+        what = "ask what the bot may do there"
+        bot, place = self._telegram.bot, self._telegram.place(self._channel)
+        try:
+            found = rights(await bot.get_chat(place), await bot.get_chat_member(place, bot.id))
+        except AiogramError as error:
+            self._steps.append(Step(what, good=False, detail=self._telegram.explain(error)))
+        else:
+            self._steps.append(Step(what, good=found["post"], detail=told(found)))
 
     def _claim(self, delivery: DeliveryId, before: int) -> MessageClaimed:
         fields: dict[str, Any] = {

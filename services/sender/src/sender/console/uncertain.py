@@ -19,6 +19,7 @@ from contracts.events import (
 from contracts.ids import DeliveryId
 from contracts.subjects import SENT, UNCERTAIN, due_of, messages_of
 from sender.console.answers import Resolution, Resolved, Uncertain, Uncertainties
+from sender.domain.afterlife import fate
 from sender.domain.deliveries import Delivery, fold, lost, names
 
 _PATIENCE = 5.0
@@ -88,6 +89,7 @@ async def resolve(
                 latency_ms=_milliseconds(state.claim.claimed_at, due),
                 reconciled=True,
                 actor=actor,
+                **fate(due, state.claim.claimed_at),
             )
         case "drop":
             event = MessageSkipped(**names(due), reason="dropped", skipped_at=now, actor=actor)

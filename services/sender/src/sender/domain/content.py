@@ -117,7 +117,8 @@ class ButtonMaker:
             topic=variant.topic,
         )
         if variant.album and buttons:
-            follow_up = _below(content, below)
+            mark = mark_of(self.signer, self.bot_username, delivery, "below")
+            follow_up = _marked(_below(content, below), mark)
             content = replace(content, buttons=(), follow_up=follow_up)
         return _marked(content, mark_of(self.signer, self.bot_username, delivery))
 

@@ -18,10 +18,14 @@ from contracts.events import (
     MessageSkipped,
     MessageUncertain,
 )
-from sender.domain.looking import Absent, Finding, Found
+from contracts.events.message import SkipReason
+from sender.domain.afterlife import fate
+from sender.domain.looking import Absent, CannotTell, Finding, Found
 from sender.domain.outcomes import Refused
 
 _LONGEST_PAUSE = timedelta(minutes=5)
+_CHANGEOVER = timedelta(minutes=2)
+"""A sender may lack a bot that the one about to replace it has: so long it waits for that one."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,12 @@ def evolve(state: Delivery, event: Event, at: datetime) -> Delivery:
     match event:
         case MessageClaimed():
             return replace(state, claim=event, outcome=None, outcome_at=None)
+        case MessageSent() | MessageSkipped() | MessageFailed(failure="no_bot"):
+            return replace(state, finished=True)
         case MessageFailed() | MessageUncertain() if (
             state.claim and event.attempt == state.claim.attempt
         ):
             return replace(state, outcome=event, outcome_at=at)
-        case MessageSent() | MessageSkipped():
-            return replace(state, finished=True)
         case _:
             return state
 
@@ -95,12 +99,17 @@ def fold(ledger: Iterable[tuple[Event, datetime]]) -> Delivery:
     return state
 
 
-def decide(state: Delivery, due: Due, now: datetime, quarantine: timedelta) -> Decision:
-    """Return the one thing to do next. A repeat of anything ends in Done."""
+def decide(
+    state: Delivery, due: Due, now: datetime, quarantine: timedelta, *, disabled: bool = False
+) -> Decision:
+    """Return the one thing to do next. A repeat of anything ends in Done.
+
+    `disabled`: nothing is to be posted in the channel now.
+    """
     if state.finished:
         return Done()
     if state.claim is None:
-        return _attempt(due, 1, now)
+        return _attempt(due, 1, now, disabled=disabled)
     next_attempt = state.claim.attempt + 1
     match state.outcome:
         case MessageFailed(retry_at=None):
@@ -108,16 +117,46 @@ def decide(state: Delivery, due: Due, now: datetime, quarantine: timedelta) -> D
         case MessageFailed(retry_at=retry_at) if retry_at and retry_at > now:
             return Wait(retry_at)
         case MessageFailed():
-            return _attempt(due, next_attempt, now)
+            return _attempt(due, next_attempt, now, disabled=disabled)
         case MessageUncertain(policy="resend"):
             # Whoever was thought lost may only be late: his word is to come before a second post.
             over = (state.outcome_at or now) + quarantine
-            return Wait(over) if now < over else _attempt(due, next_attempt, now)
+            if now < over:
+                return Wait(over)
+            return _attempt(due, next_attempt, now, disabled=disabled)
         case MessageUncertain():
             return Done()
     # Its sender may still be at work, and Telegram's server goes on after a client is gone.
     over = state.claim.claimed_at + quarantine
     return Wait(over) if now < over else Look(state.claim)
+
+
+def without_bot(due: Due, attempt: int, now: datetime) -> Wait | MessageFailed:
+    """Return what to do where this sender has no bot of the due event's name.
+
+    Nothing was claimed, as nothing can be sent: the failure alone says it, and it is the last word.
+    """
+    until = due.planned_at + _CHANGEOVER
+    if now < until < due.expires_at:
+        return Wait(until)
+    return MessageFailed(
+        **names(due),
+        attempt=attempt,
+        failure="no_bot",
+        description=(
+            f"the sender has no bot that is called {due.bot}: give its token in"
+            " TELEGRAM_BOT_TOKENS, or name another bot in the campaign"
+        ),
+        failed_at=now,
+    )
+
+
+def without_claimant(claim: MessageClaimed, now: datetime, quarantine: timedelta) -> Wait | Finding:
+    """Return what to do where this sender has no token of the bot that made the claim."""
+    until = claim.claimed_at + quarantine + _CHANGEOVER
+    if now < until:
+        return Wait(until)
+    return CannotTell(f"the bot {claim.bot_id} made it, and the sender has no token of that bot")
 
 
 def may_still_post(claim: MessageClaimed, now: datetime, quarantine: timedelta) -> bool:
@@ -140,10 +179,11 @@ def pause_before_retry(refused: Refused, attempt: int, dice: float) -> timedelta
     return min(doubled, _LONGEST_PAUSE) * (1 - dice / 4)
 
 
-def _attempt(due: Due, attempt: int, now: datetime) -> Claim | Record:
-    if now < due.expires_at:
+def _attempt(due: Due, attempt: int, now: datetime, *, disabled: bool) -> Claim | Record:
+    if now < due.expires_at and not disabled:
         return Claim(attempt)
-    return Record(MessageSkipped(**names(due), reason="expired", skipped_at=now))
+    reason: SkipReason = "channel_disabled" if now < due.expires_at else "expired"
+    return Record(MessageSkipped(**names(due), reason=reason, skipped_at=now))
 
 
 def names(due: Due) -> dict[str, str]:
@@ -169,9 +209,11 @@ def looked(
                 attempt=claim.attempt,
                 chat_id=finding.chat_id,
                 message_id=finding.message_id,
+                follow_up_id=finding.follow_up_id,
                 sent_at=finding.posted_at,
                 latency_ms=round(latency.total_seconds() * 1000),
                 reconciled=True,
+                **fate(due, finding.posted_at),
             )
         case Absent():
             return lost(due, claim.attempt, now, "looked for, and not in the channel")

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from contracts.events import MessageClaimed, MessageSent
 from contracts.ids import DeliveryId
 from contracts.token import CtaRef, InvalidTokenError, TokenSigner
+from sender.domain.channels import Move
 
 HIDDEN = "\u200b"
 """The text under the invisible link: one zero-width space (aiogram's `hide_link` does the same)."""
@@ -22,26 +24,49 @@ _MOST_MISSES = 10
 """Ids missing in a row that show the end of a chat: fewer may have been deleted before ours."""
 _LATEST = timedelta(seconds=120)
 _MARK_PLACE = 99
+_BELOW = "#below-"
 _LAST_WITH_OWN_IDS = -1_000_000_000_001
 """A channel or supergroup is called by this id or a lower one (Bot API server, `chat_id`)."""
 _TOKEN = re.compile(r"[a-z0-9]{1,4}-[0-9a-v]{26}-[0-9]{1,2}-[A-Za-z0-9_-]{22}", re.ASCII)
 
 
-def mark_of(signer: TokenSigner, bot_username: str, delivery: DeliveryId) -> str:
+Part = Literal["message", "below"]
+"""What is looked for: the message (of an album the first), or the one below an album."""
+
+
+def mark_of(
+    signer: TokenSigner, bot_username: str, delivery: DeliveryId, part: Part = "message"
+) -> str:
     """Return the address under the invisible link of `delivery`.
 
     It opens the bot, without a start payload: nobody can count a tap on what nobody sees.
     """
-    return f"https://t.me/{bot_username}#{signer.sign(CtaRef(delivery, _MARK_PLACE))}"
+    mark = f"https://t.me/{bot_username}#{signer.sign(CtaRef(delivery, _MARK_PLACE))}"
+    return _below(mark) if part == "below" else mark
 
 
-def carries(addresses: Iterable[str], claim: MessageClaimed, signer: TokenSigner) -> bool:
-    """Tell whether a message with these `addresses` (in text and buttons) is the claimed one."""
-    return any(
-        address == claim.mark
-        or any(_delivery_of(token, signer) == claim.delivery for token in _TOKEN.findall(address))
+def _below(mark: str) -> str:
+    return mark.replace("#", _BELOW, 1)
+
+
+def carries(
+    addresses: Iterable[str], claim: MessageClaimed, signer: TokenSigner, part: Part = "message"
+) -> bool:
+    """Tell whether a message with these `addresses` (in text and buttons) is the claimed one.
+
+    Buttons stand below an album, so they make no message its first one; and whatever stands after
+    its last picture and is of this delivery stands below it.
+    """
+    # A key may have been withdrawn since, and its tokens prove nothing any more.
+    marks = {claim.mark, _below(claim.mark or "")}
+    ours = [
+        address
         for address in addresses
-    )
+        if address in marks
+        or any(_delivery_of(token, signer) == claim.delivery for token in _TOKEN.findall(address))
+    ]
+    is_below = any(_BELOW in address for address in ours)
+    return bool(ours) and (part == "below" or not is_below)
 
 
 def _delivery_of(token: str, signer: TokenSigner) -> DeliveryId | None:
@@ -53,10 +78,16 @@ def _delivery_of(token: str, signer: TokenSigner) -> DeliveryId | None:
 
 @dataclass(frozen=True)
 class Trail:
-    """The ids in a chat that the log knows: the newest `before` the claim, and `later` ones."""
+    """The ids in a chat that the log knows: the newest `before` the claim, and `later` ones.
+
+    `age` is how old the claim is by the log's clock, None where it is not known. `moved`: the chat
+    was another one when the claim was made.
+    """
 
     before: int | None
     later: frozenset[int] = frozenset()
+    age: timedelta | None = None
+    moved: bool = False
 
 
 def trail(
@@ -64,24 +95,33 @@ def trail(
     claimed_as: int,
     sent: Iterable[tuple[int, MessageSent]],
     *,
-    moved_to: int | None = None,
+    moved: Move | None = None,
+    age: timedelta | None = None,
 ) -> Trail:
     """Return the trail of `claim`, the event number `claimed_as`, among the log's sent messages.
 
     The log's order tells before from after, not the clocks: whatever stands in the log before the
-    claim was posted before it, under a lower id. A chat that moved counts its messages anew.
+    claim was posted before it, under a lower id. A chat that `moved` counts its messages anew, and
+    what was claimed before that went to the old one.
     """
+    if moved and claimed_as < moved.sequence:
+        return Trail(None, moved=True)
     here = [
         (place, event)
         for place, event in sent
-        if event.channel == claim.channel and moved_to in (None, event.chat_id)
+        if (str(event.chat_id) == moved.to if moved else event.channel == claim.channel)
     ]
-    ids = {event.message_id for place, event in here if place < claimed_as}
-    if claim.last_known_message_id is not None and moved_to is None:
+    ids = {number for place, event in here if place < claimed_as for number in _ids(event)}
+    if claim.last_known_message_id is not None and moved is None:
         ids.add(claim.last_known_message_id)
     before = max(ids, default=None)
-    later = frozenset(event.message_id for _, event in here) - ids
-    return Trail(before, frozenset(n for n in later if before is None or n > before))
+    later = frozenset(number for _, event in here for number in _ids(event)) - ids
+    return Trail(before, frozenset(n for n in later if before is None or n > before), age)
+
+
+def _ids(event: MessageSent) -> tuple[int, ...]:
+    below = event.follow_up_id
+    return (event.message_id,) if below is None else (event.message_id, below)
 
 
 @dataclass(frozen=True)
@@ -116,11 +156,12 @@ Glimpse = Missing | Ours | Other | Unreadable
 
 @dataclass(frozen=True)
 class Found:
-    """The message stands in the chat."""
+    """The message stands in the chat; `follow_up_id` is the one below an album."""
 
     chat_id: int
     message_id: int
     posted_at: datetime
+    follow_up_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +236,16 @@ def begin(claim: MessageClaimed, trail: Trail) -> Search | CannotTell:
     """Return the search for the message of `claim`, or why there can be none."""
     if claim.mark is None or "://" not in claim.mark:
         return CannotTell("the message carries no mark that it could be recognised by")
+    if trail.moved:
+        return CannotTell("the chat moved after this was claimed, and its old id shows nothing")
     if trail.before is None:
         return CannotTell("no earlier message in this channel is known, from which to look on")
     return Search(trail, trail.before)._next()
+
+
+def begin_below(album: int, pictures: int) -> Search:
+    """Return the search for the message below an album that stands from the id `album` on.
+
+    It may have been posted at any later time, so the age of what stands between ends nothing.
+    """
+    return Search(Trail(album + pictures - 1), album + pictures)

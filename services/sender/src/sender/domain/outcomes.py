@@ -20,13 +20,15 @@ class Posted:
 class Refused:
     """Telegram certainly did not take it; `retry_after` None: it never will.
 
-    `growing`: the pause is ours and not Telegram's word, so it grows with each attempt.
+    `growing`: the pause is ours and not Telegram's word, so it grows with each attempt. `moved_to`
+    is the chat that a migrated one became. The failure `target` means all that may be sent there.
     """
 
     failure: FailureClass
     description: str
     retry_after: timedelta | None = None
     growing: bool = False
+    moved_to: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ _SECOND = 1.0
 _MINUTE = 60.0
 _LONGEST_UNSEEN = 2.0
 """After so long Telegram has counted a message, even where it does not answer yet."""
+_ASIDE, _ASIDE_UNSEEN = "aside", 0.5
+"""A call that posts nothing is short: nobody says when it was answered."""
 _TIMER = 0.01
 """What a timer is late over all may be caught up; that is no burst."""
 LONGEST_WAIT = 60.0
@@ -167,14 +169,15 @@ class Pacing:
         """Return how many of `kind` stand in the queue."""
         return len(self._queues[kind])
 
-    def remember(self, chat: str, at: float, now: float) -> None:
-        """Count what another sender may have sent to `chat` at `at`."""
+    def remember(self, chat: str, at: float, now: float, *, count: int = 1) -> None:
+        """Count `count` messages that another sender may have sent to `chat` at `at`."""
         seen = min(now, at + _LONGEST_UNSEEN)
         account = self._chat(chat)
-        account.free_at = max(account.free_at, seen + self._spacing(account))
-        insort(self._free.second.answered, seen)
-        if account.minute:
-            insort(account.minute.answered, seen)
+        account.free_at = max(account.free_at, seen + count * self._spacing(account))
+        for _ in range(count):
+            insort(self._free.second.answered, seen)
+            if account.minute:
+                insort(account.minute.answered, seen)
 
     def ask(
         self, key: str, chat: str, kind: str, now: float, patience: float, *, count: int = 1
@@ -191,6 +194,20 @@ class Pacing:
         if wait > patience:
             return min(wait, LONGEST_WAIT)
         self._queues[kind][key] = _Asker(chat, count)
+        return 0.0
+
+    def aside(self, now: float, *, pressing: bool = False) -> float:
+        """Count one call that posts nothing and return 0, or say when to ask again, in seconds.
+
+        It takes its part of the rate over all, and lets every post go first; where it is `pressing`
+        it does not any more.
+        """
+        ready = any(self._first(kind, now) for kind in self._queues)
+        wait = self._free.wait(now, 1)
+        if wait > _NOISE or (ready and not pressing):
+            return max(wait, 1 / self._limits.per_second)
+        self._free.take(_ASIDE, now, 1)
+        self._free.second.answer(_ASIDE, now + _ASIDE_UNSEEN)
         return 0.0
 
     def leave(self, key: str) -> None:

@@ -1,0 +1,89 @@
+"""What the log remembers for Telegram's limits, whichever sender it was that sent."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import nats.errors
+from nats.js.errors import Error as JetStreamError
+
+from chassis.log import Entry, Reader
+from chassis.logs import logger
+from contracts.events import MessageClaimed, MessageFailed
+from contracts.subjects import FAILED
+from sender.domain.channels import Chats
+from sender.domain.pacing import Pacing
+
+_RETRY_SECONDS = 0.5
+_SENDS = timedelta(seconds=70)
+"""How far back a claim may still count for Telegram's limits; a minute does."""
+_FLOODS = timedelta(minutes=10)
+"""How far back a flood limit is looked for that is not over yet."""
+
+T = TypeVar("T")
+
+log = logger(__name__)
+
+
+async def remember(
+    reader: Reader, accounts: Mapping[int, Pacing], chats: Mapping[int, Chats]
+) -> None:
+    """Tell the account of each bot, by its id, what it was sent lately and which floods last.
+
+    `chats` tell under which name a chat counts that was another one then.
+    """
+    told = await _patiently(reader.time)
+    now = time.monotonic()
+
+    def instant(entry: Entry) -> float:
+        return now - max((told - entry.envelope.time).total_seconds(), 0.0)
+
+    claims = await reader.replay((f"{MessageClaimed.fact()}.>",), since=told - _SENDS)
+    for entry in claims:
+        claim = entry.envelope.data
+        if isinstance(claim, MessageClaimed) and (account := accounts.get(claim.bot_id)):
+            chat = chats[claim.bot_id].place(claim.channel)
+            account.remember(chat, instant(entry), now, count=claim.messages)
+    for entry, failed in (await _floods(reader, told)).values():
+        bot_id = await _who(reader, failed)
+        if account := accounts.get(bot_id):
+            at, chat = instant(entry), chats[bot_id].place(failed.channel)
+            account.flooded(chat, now - at + _left(failed, told), at, 0)
+    log.info("taking what is due", remembered=len(claims))
+
+
+async def _floods(reader: Reader, told: datetime) -> dict[str, tuple[Entry, MessageFailed]]:
+    """Return the newest flood limit of each channel that still lasts."""
+    found: dict[str, tuple[Entry, MessageFailed]] = {}
+    for entry in await reader.replay((FAILED,), since=told - _FLOODS):
+        failed = entry.envelope.data
+        if isinstance(failed, MessageFailed) and _left(failed, told) > 0:
+            found.pop(failed.channel, None)
+            found[failed.channel] = entry, failed
+    return found
+
+
+def _left(failed: MessageFailed, told: datetime) -> float:
+    """Return for how many seconds a flood limit still lasts; 0 where it is none."""
+    if failed.failure != "rate_limited" or failed.retry_at is None:
+        return 0.0
+    return (failed.retry_at - told).total_seconds()
+
+
+async def _who(reader: Reader, failed: MessageFailed) -> int:
+    """Return the id of the bot that was told to wait; 0 where nobody knows."""
+    subject = f"{MessageClaimed.fact()}.{failed.delivery}.{failed.attempt}"
+    claimed = await _patiently(lambda: reader.last(subject))
+    claim = claimed.envelope.data if claimed else None
+    return claim.bot_id if isinstance(claim, MessageClaimed) else 0
+
+
+async def _patiently(question: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await question()
+        except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+            log.warning("the log does not answer yet; will retry", problem=repr(error))
+            await asyncio.sleep(_RETRY_SECONDS)
