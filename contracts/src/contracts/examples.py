@@ -36,6 +36,7 @@ from contracts.events import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageUnreadable,
     MessageWithdrawn,
     PromoDue,
     SlotMissed,
@@ -175,6 +176,12 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
     },
     MessageUncertain: {**_ATTEMPT, "description": "the answer was lost", "policy": "drop"},
     MessageSkipped: {**_MESSAGE, "reason": "expired", "skipped_at": SLOT},
+    MessageUnreadable: {
+        "delivery": PROMO_DELIVERY,
+        "sequence": 17,
+        "description": "data.variant: Field required",
+        "found_at": SLOT,
+    },
     MessageWithdrawn: {
         **_MESSAGE,
         "chat_id": int(CHANNEL),

@@ -14,7 +14,14 @@ import pytest
 import pytest_asyncio
 
 from chassis.clock import utc_now
-from contracts.events import GuideDue, MessageFailed, MessageSent, MessageUncertain, PromoDue
+from contracts.events import (
+    GuideDue,
+    MessageFailed,
+    MessageSent,
+    MessageUncertain,
+    MessageUnreadable,
+    PromoDue,
+)
 from contracts.examples import example
 from contracts.ids import delivery_id
 from contracts.streams import EVENTS, SENDER_PROMO
@@ -154,6 +161,9 @@ async def test_an_unreadable_due_event_does_not_stop_the_lane(
     posts = await until(lambda: stage.people.messages(CHANNEL), bool, seconds=15)
 
     assert posts[0]["text"] == HIDDEN + guide.variant.text
+    (told,) = await until(lambda: log.events(MessageUnreadable), bool, seconds=15)
+    assert (told.delivery, told.sequence) == ("broken", 1)
+    assert told.description
 
 
 async def test_sigterm_lets_a_send_finish_and_records_it(

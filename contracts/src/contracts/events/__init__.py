@@ -17,6 +17,7 @@ from contracts.events.message import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageUnreadable,
     MessageWithdrawn,
 )
 from contracts.events.person import (
@@ -44,6 +45,7 @@ EVENTS: tuple[type[Event], ...] = (
     MessageFailed,
     MessageSkipped,
     MessageUncertain,
+    MessageUnreadable,
     MessageWithdrawn,
     ChannelDisabled,
     ChannelEnabled,
@@ -85,6 +87,7 @@ __all__ = [
     "MessageSent",
     "MessageSkipped",
     "MessageUncertain",
+    "MessageUnreadable",
     "MessageWithdrawn",
     "PromoDue",
     "SlotMissed",

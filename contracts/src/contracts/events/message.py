@@ -137,6 +137,23 @@ class MessageSkipped(_MessageFact):
     actor: str | None = None
 
 
+class MessageUnreadable(Event):
+    """The sender cannot read what is due, message `sequence` of the log; `description` says why.
+
+    Nothing is posted for it, and it is tried again: a newer sender may be able to.
+    """
+
+    type: ClassVar[str] = "fingerpost.message.unreadable.v1"
+    delivery: DeliveryId
+    sequence: PositiveInt
+    description: str
+    found_at: Instant
+
+    @property
+    def key(self) -> str:
+        return self.delivery
+
+
 class MessageWithdrawn(_MessageFact):
     """A message that was sent was edited, deleted or unpinned, as its campaign wants.
 

@@ -25,6 +25,7 @@ from contracts.events import (
     MessageFailed,
     MessageSent,
     MessageUncertain,
+    MessageUnreadable,
     PromoDue,
 )
 from contracts.ids import DeliveryId
@@ -116,28 +117,44 @@ class Desk:
 Collaborators = Annotated[Desk, Context("desk")]
 
 
-async def read_due(message: NatsMessage) -> Envelope | None:
-    """Read one due event; one that cannot be read is told, and the lane goes on."""
+@dataclass(frozen=True)
+class Unreadable:
+    """A due event that this version cannot read, and why."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
+class Readable:
+    """What is due, and the event that says so."""
+
+    envelope: Envelope
+    due: Due
+
+
+async def read_due(message: NatsMessage) -> Readable | Unreadable:
+    """Read one due event."""
     try:
-        return Envelope.parse(message.body)
+        envelope = Envelope.parse(message.body)
     except UnreadableEventError as error:
-        UNREADABLE.inc()
-        log.warning("unreadable due event", subject=message.raw_message.subject, problem=str(error))
-        return None
+        return Unreadable(str(error))
+    if isinstance(envelope.data, GuideDue | PromoDue):
+        return Readable(envelope, envelope.data)
+    return Unreadable(f"type: {envelope.type!r} is nothing that is due")
 
 
 async def send_due_guide(
-    envelope: Envelope | None, message: NatsMessage, desk: Collaborators
+    found: Readable | Unreadable, message: NatsMessage, desk: Collaborators
 ) -> None:
     """Post a guide."""
-    await _handle(envelope, message, desk)
+    await _handle(found, message, desk)
 
 
 async def send_due_promo(
-    envelope: Envelope | None, message: NatsMessage, desk: Collaborators
+    found: Readable | Unreadable, message: NatsMessage, desk: Collaborators
 ) -> None:
     """Post a promo."""
-    await _handle(envelope, message, desk)
+    await _handle(found, message, desk)
 
 
 def router(lanes: int) -> NatsRouter:
@@ -159,12 +176,13 @@ def router(lanes: int) -> NatsRouter:
     return due
 
 
-async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -> None:
-    if envelope is None or not isinstance(envelope.data, GuideDue | PromoDue):
+async def _handle(found: Readable | Unreadable, message: NatsMessage, desk: Desk) -> None:
+    if isinstance(found, Unreadable):
+        await _set_aside(found, message, desk)
         # Said by a newer version, perhaps: kept for a sender that can read it.
         raise NackMessage(delay=_AFTER_UNREADABLE)
-    due = envelope.data
-    with handling(envelope), _alone(due.delivery, desk), _placed(due, desk):
+    due = found.due
+    with handling(found.envelope), _alone(due.delivery, desk), _placed(due, desk):
         try:
             async with kept_alive(message):
                 await deliver(due, desk, first=_is_first(message))
@@ -174,6 +192,20 @@ async def _handle(envelope: Envelope | None, message: NatsMessage, desk: Desk) -
             # Asked for again at once it would fail again at once.
             log.exception("handling a due event failed; will try again")
             raise NackMessage(delay=_AFTER_FAILURE) from error
+
+
+async def _set_aside(found: Unreadable, message: NatsMessage, desk: Desk) -> None:
+    """Say once in the log that a due event cannot be read, and go on."""
+    UNREADABLE.inc()
+    subject = message.raw_message.subject
+    log.warning("unreadable due event", subject=subject, problem=found.problem)
+    event = MessageUnreadable(
+        delivery=DeliveryId(subject.rsplit(".", 1)[-1]),
+        sequence=message.raw_message.metadata.sequence.stream,
+        description=found.problem,
+        found_at=desk.clock(),
+    )
+    await desk.ledger.record(event)
 
 
 @contextmanager
