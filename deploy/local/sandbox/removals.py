@@ -4,7 +4,7 @@ Rules and texts from the Bot API docs and tdlib/telegram-bot-api Client.cpp.
 """
 
 from sandbox.records import Chat, Message, Place
-from sandbox.refusals import Refusal, bad_request
+from sandbox.refusals import bad_request
 from sandbox.telegram import Call
 
 _MOST_DELETED = 100
@@ -18,12 +18,12 @@ def delete_message(call: Call) -> bool:
     message = call.world.message(place.key, call.parameters.integer("message_id"))
     if message is None:
         raise bad_request("message to delete not found")
-    _delete(call, place, message, bad_request("message can't be deleted"))
+    _delete(call, place, [message])
     return True
 
 
 def delete_messages(call: Call) -> bool:
-    """deleteMessages: up to 100; those that are not there are skipped."""
+    """deleteMessages: up to 100, all or none; those that are not there are skipped."""
     place = call.place()
     call.require_inside(place)
     numbers = call.parameters.json("message_ids")
@@ -32,20 +32,19 @@ def delete_messages(call: Call) -> bool:
     if len(numbers) > _MOST_DELETED:
         raise bad_request("too many message identifiers specified")
     found = [call.world.message(place.key, n) for n in numbers if isinstance(n, int)]
-    for message in filter(None, found):
-        _delete(call, place, message, bad_request("message can't be deleted"))
+    _delete(call, place, [message for message in found if message])
     return True
 
 
-def _delete(call: Call, place: Place, message: Message, refusal: Refusal) -> None:
-    own = message.bot_id == call.bot.id
-    if (
-        not _may_delete(call, place, own=own)
-        or call.world.now() - message.posted_at > _DELETABLE_SECONDS
-    ):
-        raise refusal
-    message.deleted = True
-    call.world.save_message(message)
+def _delete(call: Call, place: Place, messages: list[Message]) -> None:
+    for message in messages:
+        own = message.bot_id == call.bot.id
+        old = call.world.now() - message.posted_at > _DELETABLE_SECONDS
+        if old or not _may_delete(call, place, own=own):
+            raise bad_request("message can't be deleted")
+    for message in messages:
+        message.deleted = True
+        call.world.save_message(message)
 
 
 def _may_delete(call: Call, place: Place, *, own: bool) -> bool:

@@ -221,6 +221,17 @@ async def test_old_messages_are_edited_but_not_deleted_and_only_by_who_may(stage
     assert await stage.call("deleteMessage", **where)
 
 
+async def test_of_several_messages_all_are_deleted_or_none(stage: Stage) -> None:
+    old = await stage.post()
+    await stage.sandbox.advance_clock(49 * 3600)
+    young = await stage.post()
+
+    both = {"chat_id": stage.channel, "message_ids": [young, old]}
+    assert "can't be deleted" in await stage.refusal("deleteMessages", **both)
+
+    assert await stage.call("deleteMessage", chat_id=stage.channel, message_id=young)
+
+
 async def test_the_caption_of_an_album_s_first_item_is_edited_alone(stage: Stage) -> None:
     media = [
         {"type": "photo", "media": "https://example.org/a.jpg", "caption": "one"},

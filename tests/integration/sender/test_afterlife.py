@@ -1,8 +1,10 @@
 """What becomes of messages after their time, against a real log and a real Bot API with faults."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +19,12 @@ from harness.afterlives import MINUTE, OFFER, Lives, expiring, offer, stand
 from harness.sandboxes import BOT_ID, CHANNEL, OTHER_CHANNEL
 from harness.sending import Sending, due_now
 from harness.waiting import until
+from sender.afterlife import KIND
 from sender.console.uncertain import resolve
 from sender.domain.deliveries import names
+from sender.domain.pacing import Limits, Pacing
 from sender.handlers import deliver
+from sender.limiter import Limiter
 
 PHOTO = Medium(kind="photo", url="https://example.org/a.jpg")
 PICTURE = OFFER.model_copy(update={"media": PHOTO})
@@ -274,6 +279,23 @@ async def test_a_refused_token_stops_its_lane(lives: Lives) -> None:
     assert await withdrawn(lives) == [("edit", "expired", "done")]
 
 
+@pytest.mark.parametrize("why", ["token", "log"])
+async def test_those_who_wait_for_the_same_do_not_come_back_all_at_once(
+    sending: Sending, why: str
+) -> None:
+    lives = Lives(sending)  # which has not read what replaces what
+    if why == "token":
+        sent = await expired(lives, OFFER, "edit", OVER)
+        sending.lane.token.refuse()
+    else:
+        sent = await replacing(lives, 0)
+
+    back = [time.monotonic() + await postponed(lives, sent) for _ in range(10)]
+
+    # The log gives out first what comes again: many at once would keep out what is new.
+    assert min(after - before for before, after in itertools.pairwise(back)) > 0.005
+
+
 @pytest.mark.parametrize("action", METHODS)
 async def test_what_telegram_does_not_let_the_bot_do_is_told(lives: Lives, action: str) -> None:
     text = OVER if action == "edit" else None
@@ -332,7 +354,7 @@ async def test_a_bot_that_is_not_here_is_waited_for_but_not_for_ever(lives: Live
     sent = await expired(lives, OFFER, "edit", OVER)
     lives.life._lane_of = lambda _: None
 
-    assert await postponed(lives, sent) == 5
+    assert await postponed(lives, sent) == 10
     lives.ahead = timedelta(days=3)
     await lives.see_to(sent)
 
@@ -415,6 +437,75 @@ async def test_two_senders_at_once_record_it_once(lives: Lives) -> None:
     keeping.cancel()
     assert await numbers(lives) == [sent[-1].message_id]
     assert len(await withdrawn(lives)) == 5
+
+
+async def test_a_message_that_cannot_be_replaced_yet_holds_up_nothing_else(lives: Lives) -> None:
+    stuck = await replacing(lives, 4)
+    await replacing(lives, 3)
+    plan = expiring("edit", OVER)
+    due = offer(2, delete_previous=True, expire=plan)
+    last = await stand(lives.sending, due, delete_previous=True, withdraw_at=lives.now())
+    await lives.sending.stage.people.plan_fault("html_502", "deleteMessage", times=1)
+
+    # Until the log was read, what replaces what is not known.
+    waits = await until(lambda: postponed(lives, last), lambda seconds: seconds >= 10)
+
+    assert waits < 11
+    assert await numbers(lives) == [stuck.message_id, last.message_id]
+    assert sorted(await withdrawn(lives)) == [
+        ("delete", "replaced", "done"),
+        ("edit", "expired", "done"),
+    ]
+    await lives.see_to(last)
+    assert await numbers(lives) == [last.message_id]
+
+
+async def test_a_message_of_a_bot_that_is_gone_holds_up_nothing_else(lives: Lives) -> None:
+    stuck = await replacing(lives, 4)
+    await replacing(lives, 3)
+    last = await replacing(lives, 2)
+    lane_of_its_bot = lives.life._lane
+
+    async def lane(sent: MessageSent) -> Any:
+        return None if sent == stuck else await lane_of_its_bot(sent)
+
+    lives.life._lane = lane  # type: ignore[method-assign]
+
+    await until(lambda: postponed(lives, last), lambda seconds: seconds >= 10)
+
+    assert await numbers(lives) == [stuck.message_id, last.message_id]
+    assert await withdrawn(lives) == [("delete", "replaced", "done")]
+
+
+async def test_a_bot_that_waits_holds_up_no_other(lives: Lives) -> None:
+    due = [offer(number, expire=expiring("edit", OVER)) for number in range(12)]
+    sent = [await stand(lives.sending, each, withdraw_at=lives.now()) for each in due]
+    pacing = lives.sending.lane.limiter._pacing
+    for chat in ("-1", "-2", "-3"):
+        pacing.flooded(chat, 300, time.monotonic(), 0)
+
+    waiting = [asyncio.create_task(lives.see_to(one)) for one in sent]
+    done, pending = await asyncio.wait(waiting, timeout=2)
+
+    # Those that wait for their turn are the workers of its lane; the others are sent away.
+    assert len(pending) <= 8
+    assert all(isinstance(task.exception(), NackMessage) for task in done)
+    for task in pending:
+        task.cancel()
+
+
+@pytest.mark.parametrize("action", ["edit", "delete"])
+async def test_what_takes_several_calls_is_done_in_one_turn(lives: Lives, action: str) -> None:
+    sent = await expired(lives, ALBUM, action, OVER if action == "edit" else None)
+    await lives.sending.stage.people.plan_fault("cannot_delete", "deleteMessages", times=9)
+    limits = Limits(shares={KIND: 1}, unhurried=(KIND,))
+    lane = replace(lives.sending.lane, limiter=Limiter(Pacing(limits), lambda: True))
+    lives.life._lane_of = lambda _: lane
+
+    await lives.see_to(sent)
+
+    assert await withdrawn(lives) == [("edit", "expired", "done")]
+    assert (await shown(lives))[-1]["buttons"] == []
 
 
 async def test_what_is_too_old_loses_its_buttons_when_it_is_replaced(lives: Lives) -> None:

@@ -107,6 +107,8 @@ async def test_an_album_counts_as_sent_where_the_message_below_it_fails(
     assert len(await posted(sending)) == 2
     assert len(await sending.log.events(MessageSent)) == 1
     assert "the buttons below an album are missing" in [entry["event"] for entry in logs]
+    [sent] = [entry for entry in logs if entry["event"] == "sent"]
+    assert sent["follow_up_id"] is None
 
 
 async def test_the_message_below_an_album_waits_out_a_short_flood(sending: Sending) -> None:
@@ -199,6 +201,17 @@ async def test_a_file_is_fetched_once_and_then_named_by_its_id(sending: Sending)
     assert second["photo"][0]["file_id"] == first["photo"][0]["file_id"]
     ended = [entry for entry in logs if entry["event"] == "media handled"]
     assert [(entry["outcome"], entry["seconds"] >= 0) for entry in ended] == [("posted", True)] * 2
+
+
+async def test_two_posts_at_once_have_telegram_fetch_a_file_once(sending: Sending) -> None:
+    await sending.stage.people.plan_fault("late", "sendPhoto", seconds=0.5)
+
+    with capture_logs() as logs:
+        await asyncio.gather(*(post(sending, number, media=PHOTO) for number in range(2)))
+
+    first, _ = await posted(sending)
+    begun = [entry["files"] for entry in logs if entry["event"] == "posting media"]
+    assert begun == [[PHOTO["url"]], [first["photo"][0]["file_id"]]]
 
 
 async def test_a_file_that_telegram_forgot_is_fetched_again(sending: Sending) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 from faststream.exceptions import NackMessage
@@ -26,6 +27,7 @@ from sender.domain.deliveries import lost, names
 from sender.handlers import deliver, take_up_resolved
 from sender.lane import Token
 from sender.telegram import Telegram
+from sender.witness import LookLaterError
 
 LONG_AGO = timedelta(minutes=10)
 
@@ -84,6 +86,22 @@ async def test_a_name_that_no_bot_has_yet_waits_for_a_sender_that_has_it(sending
     assert await sending.log.events(MessageFailed) == []
 
 
+@pytest.mark.parametrize("bot", [MAIN_BOT, "third"])
+async def test_who_waits_for_a_bot_costs_no_look_into_the_ledger_and_comes_back_in_line(
+    sending: Sending, bot: str
+) -> None:
+    sending.lane.token.refuse()
+    desk = replace(sending.desk, ledger=cast("Any", None))
+    waits = []
+
+    for number in range(100):
+        with pytest.raises(NackMessage) as waiting:
+            await deliver(due_now(number, bot=bot), desk)
+        waits.append(waiting.value.extra_options["delay"])
+
+    assert waits[-1] - waits[0] > 0.5
+
+
 async def test_a_claim_of_a_bot_without_a_token_here_is_uncertain(sending: Sending) -> None:
     due = long_due()
     claim = example(MessageClaimed, **names(due), claimed_at=utc_now() - LONG_AGO, bot_id=SECOND_ID)
@@ -114,6 +132,33 @@ async def test_the_bot_that_claimed_is_the_one_that_looks(sending: Sending, stag
 
     (uncertain,) = await sending.log.events(MessageUncertain)
     assert "FINGERPOST_AUDIT_CHAT" in uncertain.description
+
+
+async def test_many_who_wait_for_a_look_come_back_in_line(sending: Sending) -> None:
+    lane = replace(sending.lane, witness=_busy())
+    desk = replace(sending.desk, lanes={MAIN_BOT: lane})
+    dues = [due_now(number) for number in range(20)]
+    long_ago = {"claimed_at": utc_now() - LONG_AGO, "bot_id": BOT_ID}
+    await sending.log.say(*(example(MessageClaimed, **names(due), **long_ago) for due in dues))
+    waits = []
+
+    for due in dues:
+        with pytest.raises(NackMessage) as waiting:
+            await deliver(due, desk)
+        waits.append(waiting.value.extra_options["delay"])
+
+    assert waits[0] == pytest.approx(3.0)
+    steps = [later - sooner for sooner, later in pairwise(waits)]
+    assert min(steps) > 0
+    assert max(waits) <= 3.0 + len(dues) / 10
+
+
+def _busy() -> object:
+    class Witness:
+        async def look(self, *_: object, **__: object) -> None:
+            raise LookLaterError(3.0, "other messages are being looked for")
+
+    return Witness()
 
 
 def _nobody_asks() -> object:

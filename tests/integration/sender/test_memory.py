@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from chassis.clock import utc_now
+from chassis.log import Publisher
 from contracts.events import Event, MessageClaimed, MessageFailed
 from contracts.examples import example
 from contracts.ids import delivery_id
@@ -77,6 +78,36 @@ async def test_a_flood_that_is_not_over_is_remembered_for_its_bot_and_its_chat(l
 
     assert one == pytest.approx(30, abs=2)
     assert two == 0
+
+
+async def test_the_floods_of_two_bots_in_one_channel_are_both_remembered(log: Log) -> None:
+    first, second = claimed(0, ONE, channel="-7"), claimed(1, TWO, channel="-7")
+
+    floods = [flooded(first, 40), flooded(second, 20)]
+    one, two = await waits(log, first, second, *floods, chat="-7", limits=ROOMY)
+
+    assert one == pytest.approx(40, abs=2)
+    assert two == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
+async def test_the_clock_of_the_sender_before_does_not_matter(log: Log, ahead: timedelta) -> None:
+    other = Publisher(log.js, source="other", clock=lambda: utc_now() + ahead)
+    claims = [claimed(number, ONE, channel="-7") for number in range(3)]
+    flood = flooded(claims[0], 30)
+    shifted = {
+        "failed_at": utc_now() + ahead,
+        "retry_at": utc_now() + ahead + timedelta(seconds=30),
+    }
+    for event in (*claims, flood.model_copy(update=shifted)):
+        await other.publish(event)
+
+    one, two = await waits(log, chat="-7")
+
+    assert one == pytest.approx(59, abs=3)
+    assert two == 0
+    by_flood, _ = await waits(log, chat="-7", limits=ROOMY)
+    assert by_flood == pytest.approx(30, abs=3)
 
 
 async def test_a_flood_that_is_over_is_forgotten(log: Log) -> None:

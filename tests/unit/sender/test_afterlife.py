@@ -29,6 +29,7 @@ from sender.domain.afterlife import (
     is_over,
     judge,
     nap,
+    patiently,
     plan,
     together,
 )
@@ -229,6 +230,28 @@ def test_what_is_not_known_or_not_possible_now_is_done_again(outcome: Unknown | 
 
     assert isinstance(said, Again)
     assert said.after >= timedelta(seconds=7)
+
+
+def test_a_call_without_an_answer_is_made_ever_less_often_and_not_for_ever() -> None:
+    again = judge(Say(1, "x"), Unknown("no answer"))
+    assert isinstance(again, Again)
+    late = [timedelta(), HOUR, 7 * DAY, 9 * DAY]
+
+    told = [patiently(again, SLOT, SLOT + each) for each in late]
+
+    assert [each.after for each in told if isinstance(each, Again)] == [
+        timedelta(seconds=10),
+        timedelta(minutes=6),
+        HOUR,
+    ]
+    assert told[-1] == Settled("refused", "given up after 9 days: no answer")
+
+
+def test_what_telegram_does_not_take_now_is_not_given_up() -> None:
+    flood = judge(Say(1, "x"), Refused("rate_limited", "wait", timedelta(seconds=7)))
+
+    assert isinstance(flood, Again)
+    assert patiently(flood, SLOT, SLOT + 9 * DAY) == flood
 
 
 def test_a_group_that_moved_keeps_its_old_messages() -> None:

@@ -62,6 +62,22 @@ def test_an_enabling_by_the_id_is_one_of_the_username_that_it_tells() -> None:
     assert chats.disabled(NAME) is None
 
 
+def test_what_a_person_disabled_by_the_username_no_enabling_by_the_id_ends() -> None:
+    by_person, told = disabled(NAME, actor="ann"), enabled(username=NAME)
+    in_order, late = given(by_person, told), Chats()
+    late.hear(told, 2)
+    late.hear(by_person, 1)
+
+    assert in_order.disabled(NAME)
+    assert late.disabled(NAME)
+
+
+def test_a_username_that_was_disabled_after_it_was_told_stays_disabled() -> None:
+    chats = given(disabled(NAME), enabled(username=NAME), disabled(NAME))
+
+    assert chats.disabled(NAME)
+
+
 def test_a_word_that_arrives_late_changes_nothing() -> None:
     chats = Chats()
     assert chats.hear(enabled(), 7)

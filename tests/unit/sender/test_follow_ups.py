@@ -30,6 +30,8 @@ class World:
         self.posts = 0
         self.seconds = 0.0
         self.later: Later | None = None
+        self.chats: list[str] = []
+        self.moved_to: int | None = None
         it = cast("Any", self)
         self.follow_ups = FollowUps(it, it, it, timedelta(seconds=QUARANTINE), now=self.now)
 
@@ -38,13 +40,14 @@ class World:
     def now(self) -> float:
         return self.seconds
 
-    def place(self, channel: str) -> str:
-        return channel
+    def place(self, channel: str) -> int | str:
+        return self.moved_to or channel
 
     async def look_below(self, *_: object, **__: object) -> Finding:
         return self.found.pop(0) if len(self.found) > 1 else self.found[0]
 
-    async def turn(self, *_: object) -> Any:
+    async def turn(self, chat: str, *_: object) -> Any:
+        self.chats.append(chat)
         return self.later or self
 
     async def send(self, post: Any) -> Outcome:
@@ -75,6 +78,17 @@ async def test_seen_absent_once_it_is_not_posted_before_a_quarantine_is_over() -
     world.seconds = 90
     assert await world.settle() == 42
     assert world.posts == 1
+
+
+async def test_in_a_chat_that_moved_it_counts_for_the_chat_where_it_is_posted() -> None:
+    world = World(Absent())
+    world.moved_to = -1009
+    await world.later_by()
+    world.seconds = 90
+
+    await world.settle()
+
+    assert world.chats == ["-1009"]
 
 
 async def test_one_that_came_late_is_found_at_the_second_look() -> None:

@@ -1,6 +1,7 @@
 """One bot's lane: whether its token is accepted, and how many workers it may hold."""
 
 import asyncio
+import heapq
 from typing import cast
 
 import pytest
@@ -9,7 +10,7 @@ from aiogram.methods import GetMe
 from aiogram.types import User
 
 from sender import lane
-from sender.lane import Room, Token
+from sender.lane import Line, Room, Token
 from sender.limiter import Later
 from sender.telegram import Telegram
 
@@ -124,7 +125,7 @@ def test_a_lane_holds_no_more_workers_than_its_own_and_the_others_come_back_in_l
 
     assert taken[:2] == [None, None]
     waits = [later.seconds for later in taken[2:] if isinstance(later, Later)]
-    assert waits == pytest.approx([0.6, 0.7, 0.8])
+    assert waits == pytest.approx([0.5, 0.6, 0.7])
     assert room.enter("guide") is None
 
 
@@ -138,9 +139,48 @@ def test_who_leaves_makes_room() -> None:
     assert room.enter("promo") is None
 
 
-def test_nobody_is_sent_away_for_longer_than_a_minute() -> None:
-    room = Room(1, most=0, now=lambda: 0.0)
+def test_the_line_is_a_minute_long_and_who_has_no_place_in_it_comes_back_after_it() -> None:
+    line = Line(1, now=lambda: 0.0)
 
-    waits = [room.enter("promo") for _ in range(200)]
+    waits = [line.join().seconds for _ in range(500)]
 
-    assert waits[-1] == Later(60.0)
+    assert waits[:60] == pytest.approx([number + 0.5 for number in range(60)])
+    assert all(60 <= wait <= 90 for wait in waits[60:])
+    assert len(set(waits[60:])) > 400
+
+
+def test_nobody_comes_back_sooner_than_asked() -> None:
+    line = Line(1, now=lambda: 0.0)
+
+    waits = [line.join(90.0).seconds for _ in range(100)]
+
+    assert all(90 <= wait <= 135 for wait in waits)
+
+
+def test_those_who_wait_for_a_bot_come_back_no_sooner_than_asked_and_not_all_at_once() -> None:
+    line = Line(100, now=lambda: 0.0)
+
+    waits = [line.join(2.0).seconds for _ in range(1_000)]
+
+    assert waits[0] == pytest.approx(2.0)
+    assert waits[-1] == pytest.approx(11.99)
+
+
+def test_a_lane_with_very_much_to_post_is_never_idle_until_all_is_posted() -> None:
+    rate, count = 30, 6_000
+    now = last = free_at = 0.0
+    room = Room(rate, now=lambda: now)
+    coming = [(number / 1_000, "due") for number in range(count)]
+    heapq.heapify(coming)
+    while coming:
+        now, what = heapq.heappop(coming)
+        if what == "posted":
+            room.leave("promo")
+            last = now
+        elif later := room.enter("promo"):
+            heapq.heappush(coming, (now + later.seconds, "due"))
+        else:
+            free_at = max(free_at, now) + 1 / rate
+            heapq.heappush(coming, (free_at, "posted"))
+
+    assert last < 1.2 * count / rate

@@ -315,3 +315,66 @@ def test_a_post_that_waits_for_its_chat_keeps_no_call_aside_waiting() -> None:
     pacing.ask("b", "-1", "promo", 0.0, PATIENCE)
 
     assert pacing.aside(0.5) == 0.0
+
+
+UNHURRIED = {"shares": {**SHARES, "withdrawal": 0.05}, "unhurried": ("withdrawal",)}
+
+
+def test_however_many_unhurried_ones_wait_for_a_chat_a_post_there_waits_for_one_of_them() -> None:
+    simulation = Simulation(Pacing(Limits(**UNHURRIED)))  # type: ignore[arg-type]
+    simulation.ask(*((f"w{n}", "-1", "withdrawal") for n in range(600)))
+    waits = []
+    for number in range(20):
+        simulation.run(30)
+        begun = simulation.now
+        simulation.ask((f"p{number}", "-1", "promo"))
+        simulation.run(15)
+        waits += [g.at - begun for g in simulation.grants if g.key == f"p{number}"]
+
+    assert len(waits) == 20
+    assert max(waits) < 12
+    assert most_in([g.at for g in simulation.grants], 60.0) <= 20
+
+
+def test_unhurried_ones_are_not_put_off_for_ever() -> None:
+    alone = Simulation(Pacing(Limits(**UNHURRIED)))  # type: ignore[arg-type]
+    alone.ask(*((f"w{n}", "-1", "withdrawal") for n in range(100)))
+    crowded = Simulation(Pacing(Limits(**UNHURRIED)))  # type: ignore[arg-type]
+    crowded.ask(*((f"w{n}", "-1", "withdrawal") for n in range(20)))
+    crowded.ask(*((f"p{n}", "-1", "promo") for n in range(400)))
+
+    assert len(alone.run(400)) == 100
+    assert sum(grant.kind == "withdrawal" for grant in crowded.run(600)) >= 5
+
+
+def test_an_unhurried_one_that_does_not_come_back_holds_up_the_others_for_seconds_only() -> None:
+    pacing = Pacing(Limits(**UNHURRIED))  # type: ignore[arg-type]
+    pacing.flooded("-1", 5, 0.0, dice=0)
+    assert pacing.ask("lost", "-1", "withdrawal", 0.0, PATIENCE) > 0
+
+    assert pacing.ask("next", "-1", "withdrawal", 6.0, PATIENCE) > 0
+    assert pacing.ask("next", "-1", "withdrawal", 25.0, PATIENCE) == 0
+
+
+def test_an_unhurried_one_of_several_calls_is_not_overtaken_for_ever() -> None:
+    pacing = Pacing(Limits(**UNHURRIED, per_second=2, paid_per_second=1))  # type: ignore[arg-type]
+    simulation = Simulation(pacing)
+    simulation.ask(*((f"p{n}", f"-{n}", "promo") for n in range(200)))
+    pacing.ask("w", "-1000", "withdrawal", simulation.now, PATIENCE, count=2)
+
+    granted = [grant.key for grant in simulation.run(30)]
+
+    assert "w" in granted
+
+
+def test_nothing_is_paid_for_what_is_unhurried_and_it_keeps_nobody_from_paying() -> None:
+    pacing = Pacing(Limits(**UNHURRIED, per_second=1, paid_per_second=10))  # type: ignore[arg-type]
+    pacing.purse = 50
+    simulation = Simulation(pacing)
+    simulation.ask(*((f"w{n}", f"-{n}", "withdrawal") for n in range(50)))
+    simulation.ask(*((f"p{n}", f"-{n}", "promo") for n in range(100, 130)))
+
+    grants = simulation.run(5)
+
+    assert {grant.kind for grant in grants if grant.paid} == {"promo"}
+    assert sum(grant.kind == "promo" for grant in grants) == 30

@@ -1,5 +1,6 @@
 """One call of the Bot API for each kind of content, and the file ids that come back."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from aiogram.types import Chat, InputMediaPhoto, Message, PhotoSize, Video
 
 from chassis.clock import utc_now
 from contracts.campaign import Medium, Preview
+from sender import posting
 from sender.classification import classify
 from sender.domain.content import Button, Content
 from sender.domain.outcomes import Refused
@@ -139,3 +141,40 @@ def test_the_oldest_ids_go_first() -> None:
 
     assert files.source(medium(url=f"{ADDRESS}0")) == f"{ADDRESS}0"
     assert files.source(medium(url=f"{ADDRESS}1")) == "id1"
+
+
+async def fetch(files: FileIds, told: list[str], *, answer: Message | None = None) -> None:
+    async with files.fetched_once((medium(),)):
+        told.append(files.source(medium()))
+        await asyncio.sleep(0.05)
+        if answer:
+            files.learn((medium(),), (answer,))
+
+
+async def test_who_uses_the_same_new_file_waits_for_the_first_one_and_knows_its_id() -> None:
+    files, told = FileIds(), list[str]()
+
+    await asyncio.gather(*(fetch(files, told, answer=photo("large")) for _ in range(3)))
+
+    assert told == [ADDRESS, "large", "large"]
+    assert files._fetching == {}
+
+
+async def test_where_the_first_one_fails_the_others_go_on() -> None:
+    files, told = FileIds(), list[str]()
+
+    async with asyncio.timeout(1):
+        await asyncio.gather(*(fetch(files, told) for _ in range(3)))
+
+    assert told == [ADDRESS] * 3
+    assert files._fetching == {}
+
+
+async def test_nobody_waits_long_for_a_slow_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "_PATIENCE", 0.01)
+    files, told = FileIds(), list[str]()
+
+    async with files.fetched_once((medium(),)), asyncio.timeout(1):
+        await fetch(files, told)
+
+    assert told == [ADDRESS]

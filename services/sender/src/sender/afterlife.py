@@ -5,9 +5,8 @@ what, which is a fold of the log; every call may be repeated, so nothing need be
 """
 
 import asyncio
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -47,15 +46,17 @@ from sender.domain.afterlife import (
     is_over,
     judge,
     nap,
+    patiently,
+    pause,
     plan,
     together,
     withdrawn,
 )
 from sender.domain.outcomes import Refused
 from sender.heartbeat import kept_alive
-from sender.lane import Lane
+from sender.lane import Lane, Line, Room
 from sender.ledger import Ledger
-from sender.limiter import Later
+from sender.limiter import Later, Turn
 from sender.withdrawing import act
 
 KIND = "withdrawal"
@@ -64,10 +65,12 @@ SHARE = 0.05
 """The part of the rate that they get while posts wait too."""
 
 _WORKERS = 8
+"""How many withdrawals one lane makes at once."""
+_COMING_BACK = 30.0
+"""How many of those that found none of them come back in a second."""
 _FETCHED = 64
 _AFTER_FAILURE = 10.0
 _AFTER_UNREADABLE = 60.0
-_WITHOUT_BOT = 5.0
 _NOT_FOLDED_YET = 1.0
 _OTHER_CLOCK = timedelta(hours=1)
 """More than the clock of the log's server may be ahead of ours."""
@@ -82,6 +85,10 @@ WITHDRAWALS = Counter(
 log = logger(__name__)
 
 
+class _CrowdedError(NackMessage):
+    """There is no room now, and none for others of the same chat."""
+
+
 class Afterlife:
     """What becomes of sent messages, while this process is the active one."""
 
@@ -94,6 +101,9 @@ class Afterlife:
         self._lane_of = lane_of
         self._clock = clock
         self._in_hand: set[DeliveryId] = set()
+        self._rooms: dict[int, Room] = {}
+        # The log gives out first what comes again: all at once they would keep out what is new.
+        self._line = Line()
         self._shelf = Shelf()
         self._folded = 0
         self._asked = asyncio.Event()
@@ -124,13 +134,13 @@ class Afterlife:
         if not isinstance(sent, MessageSent):
             return
         with self._alone(sent.delivery):
-            await self._replace_others(sent, sequence)
-            rest = nap(sent, self._clock())
-            if rest is None:
-                return
-            if rest:
-                raise NackMessage(delay=max(rest.total_seconds(), 0.01))
-            await self._expire(envelope, sent)
+            # Each by itself: a message that cannot be replaced keeps this one from nothing.
+            delays = [
+                await _delay_of(self._replace_others(sent, sequence)),
+                await _delay_of(self._come_to_its_end(envelope, sent)),
+            ]
+        if again := [delay for delay in delays if delay is not None]:
+            raise NackMessage(delay=min(again))
 
     @contextmanager
     def _alone(self, delivery: DeliveryId) -> Iterator[None]:
@@ -147,14 +157,31 @@ class Afterlife:
             return
         self._asked.set()
         if self._folded < sequence:
-            raise NackMessage(delay=_NOT_FOLDED_YET)
+            raise NackMessage(delay=self._line.join(_NOT_FOLDED_YET).seconds)
+        delays: list[float] = []
         for one in self._shelf.replaced(sent.campaign, sent.channel, self._clock()):
-            entry = await self._reader.last(f"{MessageSent.fact()}.{one.delivery}")
-            if entry is not None and isinstance(entry.envelope.data, MessageSent):
-                with handling(entry.envelope):
-                    await self._withdraw(
-                        entry.envelope.data, "delete", "replaced", since=sent.sent_at
-                    )
+            try:
+                await self._replace(one.delivery, sent)
+            except _CrowdedError:
+                raise
+            except NackMessage as later:
+                delays.append(_seconds(later))
+        if delays:
+            raise NackMessage(delay=min(delays))
+
+    async def _replace(self, delivery: DeliveryId, by: MessageSent) -> None:
+        entry = await self._reader.last(f"{MessageSent.fact()}.{delivery}")
+        if entry is not None and isinstance(entry.envelope.data, MessageSent):
+            with handling(entry.envelope):
+                await self._withdraw(entry.envelope.data, "delete", "replaced", since=by.sent_at)
+
+    async def _come_to_its_end(self, envelope: Envelope, sent: MessageSent) -> None:
+        rest = nap(sent, self._clock())
+        if rest is None:
+            return
+        if rest:
+            raise NackMessage(delay=max(rest.total_seconds(), 0.01))
+        await self._expire(envelope, sent)
 
     async def _expire(self, envelope: Envelope, sent: MessageSent) -> None:
         due = await self._due_of(sent)
@@ -187,45 +214,63 @@ class Afterlife:
             settled = together(tried, ())
         elif lane is None:
             if not given_up(since, self._clock()):
-                raise NackMessage(delay=_WITHOUT_BOT)
+                soonest = pause(since, self._clock()).total_seconds()
+                raise NackMessage(delay=max(soonest, self._line.join().seconds))
             tried = Plan(action, (), "the sender has not got the bot that posted it")
             settled = together(tried, ())
         else:
             tried = plan(action, sent, due, self._clock())
-            tried, settled = await self._carry_out(tried, sent, due, lane)
+            tried, settled = await self._carry_out(tried, sent, due, lane, since)
         event = withdrawn(sent, tried.action, reason, settled, self._clock())
         await self._ledger.record(event)
+        self._shelf.take(event)
         _tell(event)
 
     async def _carry_out(
-        self, tried: Plan, sent: MessageSent, due: Due, lane: Lane
+        self, tried: Plan, sent: MessageSent, due: Due, lane: Lane, since: datetime
     ) -> tuple[Plan, Settled]:
         """Do every step, and return what was done in the end, and how that ended."""
         settled: list[Settled] = []
-        for step in tried.steps:
-            match await self._do(step, sent, lane):
-                case Settled() as said:
-                    settled.append(said)
-                case Again(after, problem):
-                    log.info("not withdrawn yet; will try again", **_place(sent), problem=problem)
-                    raise NackMessage(delay=max(after.total_seconds(), 0.01))
-                case Undeletable(why):
-                    edited = instead_of_deleting(sent, due, why)
-                    return await self._carry_out(edited, sent, due, lane)
+        # One turn for all of it: begun anew at each step, it might never come to the last one.
+        async with self._turn(tried, sent, lane) as turn:
+            while len(settled) < len(tried.steps):
+                match await self._do(tried.steps[len(settled)], sent, lane, turn, since):
+                    case Settled() as said:
+                        settled.append(said)
+                    case Again(after, problem):
+                        place = _place(sent)
+                        log.info("not withdrawn yet; will try again", **place, problem=problem)
+                        raise NackMessage(delay=max(after.total_seconds(), 0.01))
+                    case Undeletable(why):
+                        tried = instead_of_deleting(sent, due, why)
         return tried, together(tried, settled)
 
-    async def _do(self, step: Step, sent: MessageSent, lane: Lane) -> Verdict:
+    @asynccontextmanager
+    async def _turn(self, tried: Plan, sent: MessageSent, lane: Lane) -> AsyncIterator[Turn]:
+        """Hold one of the lane's workers, and wait for the turn; raises NackMessage for later."""
         if not lane.token.accepted:
-            raise NackMessage(delay=lane.token.pause * (1 + random.random() / 2))
-        key = f"{sent.delivery}.{type(step).__name__}"
-        turn = await lane.limiter.turn(lane.channels.known(sent.channel).place, KIND, key)
-        if isinstance(turn, Later):
-            raise NackMessage(delay=turn.seconds)
+            raise NackMessage(delay=self._line.join(lane.token.pause).seconds)
+        room = self._rooms.setdefault(lane.bot_id, Room(_COMING_BACK, _WORKERS))
+        if full := room.enter(KIND):
+            raise _CrowdedError(delay=full.seconds)
+        try:
+            chat, key = lane.channels.known(sent.channel).place, f"{sent.delivery}.{KIND}"
+            turn = await lane.limiter.turn(chat, KIND, key, max(1, len(tried.steps)))
+            if isinstance(turn, Later):
+                raise _CrowdedError(delay=turn.seconds)
+            yield turn
+        finally:
+            room.leave(KIND)
+
+    async def _do(
+        self, step: Step, sent: MessageSent, lane: Lane, turn: Turn, since: datetime
+    ) -> Verdict:
         now = self._clock()
         outcome = await turn.send(lambda: act(lane.telegram, sent.chat_id, step, now))
         if isinstance(outcome, Refused) and outcome.failure == "unauthorized":
             lane.token.refuse()
-        return judge(step, outcome)
+        verdict = judge(step, outcome)
+        return patiently(verdict, since, now) if isinstance(verdict, Again) else verdict
 
     async def _lane(self, sent: MessageSent) -> Lane | None:
         entry = await self._reader.last(sent.cause)
@@ -264,22 +309,38 @@ async def see_to_sent(
             await afterlife.see_to(envelope, message.raw_message.metadata.sequence.stream)
     except NackMessage:
         raise
+    except UnreadableEventError as error:
+        log.warning("what a message needs cannot be read", sent=envelope.id, problem=str(error))
+        raise NackMessage(delay=_AFTER_UNREADABLE) from error
     except Exception as error:
         log.exception("withdrawing a message failed; will try again", sent=envelope.id)
         raise NackMessage(delay=_AFTER_FAILURE) from error
 
 
-def take_in(router: NatsRouter) -> None:
-    """Let `router` take in what was sent, too."""
+def take_in(router: NatsRouter, lanes: int) -> None:
+    """Let `router` take in what was sent, too, for so many lanes."""
     subscribe = router.subscriber(
         SENDER_SENT.subjects[0],
         stream=_STREAM,
         durable=SENDER_SENT.durable,
         pull_sub=PullSub(batch_size=_FETCHED),
-        max_workers=_WORKERS,
+        max_workers=_WORKERS * lanes,
         decoder=read_sent,
     )
     subscribe(see_to_sent)
+
+
+async def _delay_of(work: Awaitable[None]) -> float | None:
+    """Return after how many seconds `work` is to be done again; None: it is done."""
+    try:
+        await work
+    except NackMessage as later:
+        return _seconds(later)
+    return None
+
+
+def _seconds(later: NackMessage) -> float:
+    return float(later.extra_options["delay"])
 
 
 def _place(sent: MessageSent | MessageWithdrawn) -> dict[str, object]:

@@ -132,7 +132,7 @@ class Lanes:
         afterlife = Afterlife(desk.ledger, connection.reader, desk.lane_of, self._clock)
         self._service.broker.context.set_global("afterlife", afterlife)
         due = router(len(desk.lanes))
-        take_in(due)
+        take_in(due, len(desk.lanes))
         self._service.broker.include_router(due)
         try:
             async with (
@@ -250,6 +250,7 @@ class Lanes:
                 chat_per_second=settings.chat_rate,
                 channel_per_minute=settings.channel_rate,
                 paid_per_second=max(0.0, settings.paid_rate - settings.rate),
+                unhurried=(KIND,),
             )
         )
 

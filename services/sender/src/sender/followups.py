@@ -75,7 +75,8 @@ class FollowUps:
         left = self._absent.setdefault(due.delivery, self._now()) + self._quarantine - self._now()
         if left > 0:
             raise LookLaterError(left, "the message below an album may still be under way")
-        turn = await self._limiter.turn(due.channel, due.kind, due.delivery, 1)
+        place = str(self._telegram.place(due.channel))
+        turn = await self._limiter.turn(place, due.kind, due.delivery, 1)
         if isinstance(turn, Later):
             raise LookLaterError(turn.seconds, "the message below an album waits for its turn")
         outcome = await turn.send(lambda: self._telegram.post(due.channel, below, paid=turn.paid))

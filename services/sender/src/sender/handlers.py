@@ -14,6 +14,7 @@ from faststream.exceptions import NackMessage
 from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
 from prometheus_client import Counter, Histogram
 
+from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock
 from chassis.log import Reader, handling
 from chassis.logs import logger
@@ -33,6 +34,7 @@ from contracts.streams import EVENTS, SENDER_GUIDE, SENDER_PROMO
 from contracts.subjects import FAILED, due_of
 from sender.domain.afterlife import fate
 from sender.domain.channels import Known
+from sender.domain.content import Content
 from sender.domain.deliveries import (
     Claim,
     Done,
@@ -51,7 +53,7 @@ from sender.domain.deliveries import (
 from sender.domain.looking import Finding, Found
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 from sender.heartbeat import kept_alive
-from sender.lane import WORKERS, Lane
+from sender.lane import WORKERS, Lane, Line
 from sender.ledger import Ledger
 from sender.limiter import Later
 from sender.witness import LookLaterError
@@ -62,7 +64,7 @@ _AUDIENCE_SECONDS = 0.5
 _AFTER_FAILURE = 10.0
 _AFTER_UNREADABLE = 60.0
 _AFTER_LOSS = 1.0
-_CHANGING = timedelta(seconds=5)
+_CHANGING = 5.0
 _RESOLVED_WITHIN = timedelta(days=2)
 """How far back a person's word about an uncertain delivery may still ask for a send."""
 # `chassis.topology` alone creates the stream; FastStream would also change it.
@@ -89,6 +91,7 @@ class Desk:
     """What handling a due event needs, while this process is active; `lanes` by the bots' names.
 
     `in_flight` and `finishing` outlast it: what was begun is finished after another took over.
+    `strangers` is the line of those whose bot is in none of the lanes.
     """
 
     ledger: Ledger
@@ -98,6 +101,7 @@ class Desk:
     instance: str
     in_flight: set[DeliveryId] = field(default_factory=set)
     finishing: set[asyncio.Task[None]] = field(default_factory=set)
+    strangers: Line = field(default_factory=Line)
 
     def lane_of(self, bot_id: int) -> Lane | None:
         """Return the lane of a bot by its id."""
@@ -243,8 +247,11 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
     `first`: nobody was given it before. Then the claim itself says whether it is new, and its
     ledger need not be read.
     """
-    if first and desk.clock() < due.expires_at and await _attempt(due, 1, desk):
-        return
+    if desk.clock() < due.expires_at:
+        # Thousands may wait for a bot: they are not to cost a look into the ledger each time.
+        _require_bot(due, desk)
+        if first and await _attempt(due, 1, desk):
+            return
     while True:
         state = await desk.ledger.state_of(due.delivery)
         disabled = desk.is_disabled(due)
@@ -258,6 +265,7 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
                 log.warning(
                     "not posted", reason=event.reason, campaign=due.campaign, channel=due.channel
                 )
+                return
             case Look(claim):
                 await _look(due, claim, desk)
             case Claim(attempt):
@@ -271,7 +279,8 @@ def _back_at(until: datetime, desk: Desk) -> NackMessage:
 
 def _changing(word: Wait, desk: Desk) -> NackMessage:
     """Ask again soon: whoever has the bot may take over any moment."""
-    return _back_at(min(word.until, desk.clock() + _CHANGING), desk)
+    left = (word.until - desk.clock()).total_seconds()
+    return NackMessage(delay=desk.strangers.join(max(min(left, _CHANGING), 0.01)).seconds)
 
 
 async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
@@ -286,6 +295,13 @@ async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
     chat = lane.channels.known(due.channel)
     if desk.is_disabled(due):
         return False
+    async with lane.telegram.fetched_once(content):
+        return await _post(due, attempt, content, chat, lane, desk)
+
+
+async def _post(
+    due: Due, attempt: int, content: Content, chat: Known, lane: Lane, desk: Desk
+) -> bool:
     turn = await lane.limiter.turn(chat.place, due.kind, due.delivery, content.messages)
     if isinstance(turn, Later):
         raise NackMessage(delay=turn.seconds)
@@ -328,20 +344,28 @@ async def _learn(due: Due, chat: Known, refused: Refused, lane: Lane) -> None:
         await lane.channels.migrate(chat, due.delivery, refused.moved_to, refused.description)
 
 
+def _require_bot(due: Due, desk: Desk) -> None:
+    """Let the log wait while the bot of `due` cannot send, or is not there yet."""
+    if lane := desk.lanes.get(due.bot):
+        _require(lane, due, desk)
+    elif isinstance(word := without_bot(due, 1, desk.clock()), Wait):
+        log.warning("no bot of that name yet", bot=due.bot, campaign=due.campaign)
+        raise _changing(word, desk)
+
+
 def _require(lane: Lane, due: Due, desk: Desk) -> None:
     """Let the log wait, and no worker, while Telegram refuses the bot's token."""
     if lane.token.accepted:
         return
-    pause = lane.token.pause * (1 + random.random() / 2)
     left = (due.expires_at - desk.clock()).total_seconds()
-    raise NackMessage(delay=min(pause, left) if left > 0 else pause)
+    soonest = min(lane.token.pause, left) if left > 0 else lane.token.pause
+    raise NackMessage(delay=lane.refused.join(soonest).seconds)
 
 
 async def _turn_down(due: Due, attempt: int, desk: Desk) -> None:
     """Say that there is no bot of that name, once no sender that has it is about to take over."""
     word = without_bot(due, attempt, desk.clock())
     if isinstance(word, Wait):
-        log.warning("no bot of that name yet", bot=due.bot, campaign=due.campaign)
         raise _changing(word, desk)
     await desk.ledger.record(word)
     _tell(due, word)
@@ -411,7 +435,7 @@ async def _find(due: Due, claim: MessageClaimed, desk: Desk) -> Finding:
         return await _look_with(lane, due, claim, desk)
     except LookLaterError as later:
         log.info("cannot look now; will look later", channel=due.channel, problem=str(later))
-        raise NackMessage(delay=later.seconds * (1 + random.random() / 2)) from later
+        raise NackMessage(delay=lane.looks.join(later.seconds).seconds) from later
 
 
 async def _look_with(lane: Lane, due: Due, claim: MessageClaimed, desk: Desk) -> Finding:
@@ -451,6 +475,7 @@ async def take_up_resolved(reader: Reader, desk: Desk) -> None:
 
 async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:
     while True:
+        heed_cancellation()
         try:
             entry = await reader.last(due_of(delivery))
             if entry is None or not isinstance(entry.envelope.data, GuideDue | PromoDue):
@@ -489,9 +514,15 @@ def _end(done: asyncio.Task[None], desk: Desk) -> None:
 def _tell(due: Due, event: MessageSent | MessageFailed | MessageUncertain) -> None:
     outcome = event.failure if isinstance(event, MessageFailed) else event.fact().split(".")[1]
     SENDS.labels(due.kind, outcome).inc()
-    place = {"campaign": due.campaign, "channel": due.channel, "attempt": event.attempt}
+    place: dict[str, object] = {
+        "campaign": due.campaign,
+        "channel": due.channel,
+        "attempt": event.attempt,
+    }
     if isinstance(event, MessageSent):
         LATENCY.labels(due.kind).observe(event.latency_ms / 1000)
+        if due.variant.album and due.variant.ctas:
+            place["follow_up_id"] = event.follow_up_id
         log.info("sent", **place, message_id=event.message_id, latency_ms=event.latency_ms)
     else:
         log.warning(outcome, **place, description=event.description)

@@ -5,10 +5,12 @@ attempt is made, and Telegram is asked until it accepts the token again.
 """
 
 import asyncio
+import math
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import User
@@ -30,6 +32,10 @@ _FIRST_PAUSE = 2.0
 _GROWTH = 1.5
 _LONGEST_PAUSE = 60.0
 _SOONEST = 0.5
+_IN_VAIN = 100.0
+"""Those who cannot be sent come back so many a second at most: the log gives them out first."""
+_TO_LOOK = 10.0
+"""More come back in a second than a look takes; each costs a read of its ledger."""
 
 _UP = Gauge("fingerpost_sender_lane_up", "1 while Telegram accepts the token of the bot.", ["bot"])
 
@@ -121,6 +127,30 @@ class Token:
         _UP.labels(self.name).set(0)
 
 
+class Line:
+    """Times to come back for those who are sent away: so many a second, not all at once."""
+
+    def __init__(
+        self, rate: float = _IN_VAIN, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._step = 1 / rate
+        self._now = now
+        self._end = -math.inf
+
+    def join(self, soonest: float = _SOONEST) -> Later:
+        """Return the next time, in `soonest` seconds or later.
+
+        The line is a minute long: who is told more has no place in it, and asks for one then. So it
+        never outgrows those who wait.
+        """
+        now = self._now()
+        place = max(self._end + self._step, now + soonest)
+        if place > now + _LONGEST_PAUSE:
+            return Later(max(soonest, _LONGEST_PAUSE) * (1 + random.random() / 2))
+        self._end = place
+        return Later(place - now)
+
+
 class Room:
     """The workers that one lane may hold of those that all share: so none takes another's.
 
@@ -130,20 +160,16 @@ class Room:
     def __init__(
         self, rate: float, most: int = WORKERS, *, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._step = 1 / rate
+        self._line = Line(rate, now=now)
         self._most = most
-        self._now = now
         self._held: Counter[str] = Counter()
-        self._line = 0.0
 
     def enter(self, kind: str) -> Later | None:
         """Take a worker for a message of `kind`, or say when to come back."""
         if self._held[kind] < self._most:
             self._held[kind] += 1
             return None
-        now = self._now()
-        self._line = max(self._line, now + _SOONEST) + self._step
-        return Later(min(self._line - now, _LONGEST_PAUSE))
+        return self._line.join()
 
     def leave(self, kind: str) -> None:
         """Give the worker back."""
@@ -152,7 +178,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Lane:
-    """What sends for one bot."""
+    """What sends for one bot; who waits until its token is accepted, or for a look, has a line."""
 
     bot_id: int
     token: Token
@@ -164,6 +190,8 @@ class Lane:
     signer: TokenSigner
     public_url: str | None
     room: Room
+    refused: Line = field(default_factory=Line)
+    looks: Line = field(default_factory=lambda: Line(_TO_LOOK))
 
     @property
     def buttons(self) -> ButtonMaker:

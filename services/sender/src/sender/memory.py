@@ -12,6 +12,7 @@ from nats.js.errors import Error as JetStreamError
 from chassis.log import Entry, Reader
 from chassis.logs import logger
 from contracts.events import MessageClaimed, MessageFailed
+from contracts.ids import Channel
 from contracts.subjects import FAILED
 from sender.domain.channels import Chats
 from sender.domain.pacing import Pacing
@@ -38,7 +39,8 @@ async def remember(
     now = time.monotonic()
 
     def instant(entry: Entry) -> float:
-        return now - max((told - entry.envelope.time).total_seconds(), 0.0)
+        # By the log's clock alone: that of the sender who said it may be another.
+        return now - max((told - entry.stored_at).total_seconds(), 0.0)
 
     claims = await reader.replay((f"{MessageClaimed.fact()}.>",), since=told - _SENDS)
     for entry in claims:
@@ -46,30 +48,33 @@ async def remember(
         if isinstance(claim, MessageClaimed) and (account := accounts.get(claim.bot_id)):
             chat = chats[claim.bot_id].place(claim.channel)
             account.remember(chat, instant(entry), now, count=claim.messages)
-    for entry, failed in (await _floods(reader, told)).values():
-        bot_id = await _who(reader, failed)
+    for (bot_id, _), (entry, failed) in (await _floods(reader, told)).items():
         if account := accounts.get(bot_id):
             at, chat = instant(entry), chats[bot_id].place(failed.channel)
-            account.flooded(chat, now - at + _left(failed, told), at, 0)
+            account.flooded(chat, now - at + _left(entry, failed, told), at, 0)
     log.info("taking what is due", remembered=len(claims))
 
 
-async def _floods(reader: Reader, told: datetime) -> dict[str, tuple[Entry, MessageFailed]]:
-    """Return the newest flood limit of each channel that still lasts."""
-    found: dict[str, tuple[Entry, MessageFailed]] = {}
+async def _floods(
+    reader: Reader, told: datetime
+) -> dict[tuple[int, Channel], tuple[Entry, MessageFailed]]:
+    """Return the newest flood limit of each bot and channel that still lasts."""
+    found: dict[tuple[int, Channel], tuple[Entry, MessageFailed]] = {}
     for entry in await reader.replay((FAILED,), since=told - _FLOODS):
         failed = entry.envelope.data
-        if isinstance(failed, MessageFailed) and _left(failed, told) > 0:
-            found.pop(failed.channel, None)
-            found[failed.channel] = entry, failed
+        if isinstance(failed, MessageFailed) and _left(entry, failed, told) > 0:
+            place = await _who(reader, failed), failed.channel
+            found.pop(place, None)
+            found[place] = entry, failed
     return found
 
 
-def _left(failed: MessageFailed, told: datetime) -> float:
+def _left(entry: Entry, failed: MessageFailed, told: datetime) -> float:
     """Return for how many seconds a flood limit still lasts; 0 where it is none."""
     if failed.failure != "rate_limited" or failed.retry_at is None:
         return 0.0
-    return (failed.retry_at - told).total_seconds()
+    lasts, age = failed.retry_at - failed.failed_at, told - entry.stored_at
+    return (lasts - age).total_seconds()
 
 
 async def _who(reader: Reader, failed: MessageFailed) -> int:

@@ -1,6 +1,8 @@
 """Puts content into the Bot API's words: one method call for it, and the file ids in its answer."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiogram.methods import (
@@ -28,6 +30,8 @@ from contracts.campaign import Medium, Preview
 from sender.domain.content import Button, Content
 
 _MOST_KNOWN = 1_000
+_PATIENCE = 3.0
+"""How long to wait for another's fetch: longer, and a slow address would hold up all who use it."""
 _STALE_TEXTS = ("wrong file identifier", "wrong file_id", "wrong remote file")
 
 
@@ -36,6 +40,7 @@ class FileIds:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str] = {}
+        self._fetching: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def source(self, medium: Medium) -> str:
         """Return how to name the file of `medium`: by its id if there is one, or its address."""
@@ -51,6 +56,28 @@ class FileIds:
                 self._known[medium.kind, medium.url] = file.file_id
         while len(self._known) > _MOST_KNOWN:
             del self._known[next(iter(self._known))]
+
+    @asynccontextmanager
+    async def fetched_once(self, media: Sequence[Medium]) -> AsyncIterator[None]:
+        """Wait a little for those who fetch one of `media`; meanwhile others wait for us.
+
+        Nobody waits twice, whatever became of the first.
+        """
+        if others := [self._fetching[key] for key in self._new(media) if key in self._fetching]:
+            await asyncio.wait(others, timeout=_PATIENCE)
+        mine = self._new(media) - self._fetching.keys()
+        fetched = asyncio.get_running_loop().create_future()
+        self._fetching |= dict.fromkeys(mine, fetched)
+        try:
+            yield
+        finally:
+            for key in mine:
+                del self._fetching[key]
+            fetched.set_result(None)
+
+    def _new(self, media: Sequence[Medium]) -> set[tuple[str, str]]:
+        named: set[tuple[str, str]] = {(m.kind, m.url) for m in media if m.url and not m.file_id}
+        return named - self._known.keys()
 
     def forget(self, media: Sequence[Medium], refusal: str) -> bool:
         """Drop the ids of `media` where `refusal` is about them; tell whether there were any."""

@@ -5,6 +5,7 @@ Each answer is definite (Posted, Refused) or it is Unknown; none is repeated her
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -104,6 +105,13 @@ class Telegram:
             problem = f"no request can be made of it: {error}"
             return replace(content, fault=problem[:_LONGEST_DESCRIPTION])
         return content
+
+    def fetched_once(self, content: Content) -> AbstractAsyncContextManager[None]:
+        """Wait, for seconds at most, where another send has Telegram fetch the same media now.
+
+        To be asked before the turn and the claim: neither is to wait.
+        """
+        return self._files.fetched_once(content.media)
 
     async def post(self, channel: str, content: Content, *, paid: bool = False) -> Outcome:
         """Post once, `paid` above the free limit; never raises for what Telegram does.

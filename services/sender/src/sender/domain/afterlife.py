@@ -66,6 +66,11 @@ def nap(sent: MessageSent, now: datetime) -> timedelta | None:
     return min(max(sent.withdraw_at - now, timedelta()), _LONGEST_NAP)
 
 
+def pause(since: datetime, now: datetime) -> timedelta:
+    """Return when to try again what was to happen at `since`: soon at first, then ever later."""
+    return min(max((now - since) / 10, _SOON), _LONGEST_NAP)
+
+
 def given_up(since: datetime, now: datetime) -> bool:
     """Tell whether what was to happen at `since` waited long enough for the bot that posted it."""
     return now - since > _GIVEN_UP
@@ -176,10 +181,11 @@ class Settled:
 
 @dataclass(frozen=True)
 class Again:
-    """Nobody knows, or not now: the same call is made again after this time."""
+    """Nobody knows (`doubtful`), or not now: the same call is made again after this time."""
 
     after: timedelta
     problem: str
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,7 @@ def judge(step: Step, outcome: Outcome) -> Verdict:
         case Posted():
             return Settled("done")
         case Unknown():
-            return Again(_SOON, outcome.description)
+            return Again(_SOON, outcome.description, doubtful=True)
         case Refused(failure="rate_limited", retry_after=timedelta() as pause):
             return Again(pause, outcome.description)
         case Refused(failure=failure, retry_after=timedelta() as pause) if failure != "migrated":
@@ -216,6 +222,15 @@ def _refused(step: Step, refused: Refused) -> Verdict:
     if isinstance(step, Delete) and _UNDELETABLE in said:
         return Undeletable(refused.description)
     return Settled("refused", refused.description)
+
+
+def patiently(again: Again, since: datetime, now: datetime) -> Again | Settled:
+    """Return `again`, or what ends it: a call that never gets an answer is not made for ever."""
+    if not again.doubtful:
+        return again
+    if now - since > REACH:
+        return Settled("refused", f"given up after {(now - since).days} days: {again.problem}")
+    return replace(again, after=max(again.after, pause(since, now)))
 
 
 def together(plan: Plan, settled: Iterable[Settled]) -> Settled:

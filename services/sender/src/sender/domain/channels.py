@@ -42,6 +42,7 @@ class Chats:
         self._standing: dict[Channel, Standing] = {}
         self._moves: dict[Channel, Move] = {}
         self._newest: dict[Channel, int] = {}
+        self._told: dict[Channel, Standing] = {}
 
     def hear(self, event: Event, sequence: int) -> bool:
         """Take in one fact, and tell whether it is news."""
@@ -53,7 +54,7 @@ class Chats:
             case ChannelEnabled():
                 news = self._stand(event.channel, Standing(event, sequence))
                 if event.username:
-                    self._stand(event.username, Standing(event, sequence))
+                    self._tell(event.username, Standing(event, sequence))
             case _:
                 return False
         self._newest[event.channel] = max(sequence, self._newest.get(event.channel, 0))
@@ -72,6 +73,11 @@ class Chats:
             return False
         self._standing[name] = standing
         return True
+
+    def _tell(self, username: Channel, standing: Standing) -> None:
+        before = self._told.get(username)
+        if before is None or before.sequence < standing.sequence:
+            self._told[username] = standing
 
     def known(self, channel: Channel) -> Known:
         """Return how the chat is addressed now, and up to where the log was heard about it."""
@@ -92,7 +98,12 @@ class Chats:
         place = self.place(channel)
         names = {channel, place, *(name for name in self._moves if self.place(name) == place)}
         said = [self._standing[name] for name in names if name in self._standing]
-        return max(said, key=lambda standing: standing.sequence, default=None)
+        last = max(said, key=lambda standing: standing.sequence, default=None)
+        told = self._told.get(channel)
+        # What Telegram tells beside another name ends no word of a person about this one.
+        if last and told and told.sequence > last.sequence and last.fact.actor is None:
+            return told
+        return last
 
     def disabled(self, channel: Channel) -> ChannelDisabled | None:
         """Return why nothing is posted in the chat, None where it may be."""

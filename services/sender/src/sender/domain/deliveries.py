@@ -47,7 +47,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Record:
-    """Say this, then look again."""
+    """Say this; it is the last word."""
 
     event: MessageSkipped
 

@@ -7,7 +7,7 @@ window holds more than its limit, however long a call takes. Times are seconds o
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,7 +38,8 @@ class Limits:
     """Messages allowed: a second over all, a second in a chat, a minute in a channel or group.
 
     `paid_per_second` on top over all, for Stars; 0 for none. `shares` are the lanes' weights while
-    more than one waits, and every kind of message has one.
+    more than one waits, and every kind of message has one. What is `unhurried` is never paid for,
+    and has one place in a chat at a time, so that many of them hold up no other kind there.
     """
 
     shares: Mapping[str, float]
@@ -46,6 +47,7 @@ class Limits:
     chat_per_second: float = 1
     channel_per_minute: int = 20
     paid_per_second: float = 0
+    unhurried: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Grant:
 class _Asker:
     chat: str
     count: int
+    unhurried: bool
 
 
 @dataclass
@@ -107,13 +110,19 @@ class _Window:
 
 @dataclass
 class _Chat:
-    """One chat: when it is free again, who has a place there, and how far it was slowed down."""
+    """One chat: when it is free again, who has a place there, and how far it was slowed down.
+
+    Of the unhurried one has a place, the others form a line; `next_unhurried` spreads them.
+    """
 
     minute: _Window | None
     free_at: float = 0.0
     share: float = 1.0
     paused_until: float = 0.0
     places: dict[str, float] = field(default_factory=dict)
+    unhurried: str | None = None
+    line: float = 0.0
+    next_unhurried: float = 0.0
 
 
 @dataclass
@@ -187,13 +196,19 @@ class Pacing:
         Who is sent away has a place in its chat, so that many do not come back at once.
         """
         account = self._chat(chat)
+        self._forget_places(account, now)
+        unhurried = kind in self._limits.unhurried
+        if unhurried and (wait := self._behind(key, account, now)):
+            return wait
         place = self._place(key, account, now, count)
+        if unhurried:
+            place = max(place, account.next_unhurried)
         wait = place - now
         if wait <= LONGEST_WAIT:
             account.places[key] = place
         if wait > patience:
             return min(wait, LONGEST_WAIT)
-        self._queues[kind][key] = _Asker(chat, count)
+        self._queues[kind][key] = _Asker(chat, count, unhurried)
         return 0.0
 
     def aside(self, now: float, *, pressing: bool = False) -> float:
@@ -228,14 +243,25 @@ class Pacing:
         if not ready:
             waits = [self._chat_wait(asker, now) for asker in self._queued()]
             return max(min(waits), _NOISE) if waits else None
-        kind = min(ready, key=lambda each: max(self._served[each], self._progress))
-        count = self._queues[kind][ready[kind]].count
-        whole = self._budget(now, count)
-        if isinstance(whole, float):
-            return whole
+        found: float | None = None
+        for kind in sorted(ready, key=lambda each: max(self._served[each], self._progress)):
+            asker = self._queues[kind][ready[kind]]
+            whole = self._budget(asker, now)
+            if isinstance(whole, _Whole):
+                # What is paid for goes past those that never are; nothing else goes past them.
+                if found is None or whole is self._paid:
+                    return self._serve(ready[kind], kind, whole, now)
+                break
+            found = whole
+            if not asker.unhurried:
+                break
+        return found
+
+    def _serve(self, key: str, kind: str, whole: _Whole, now: float) -> Grant:
+        count = self._queues[kind][key].count
         self._progress = max(self._served[kind], self._progress)
         self._served[kind] = self._progress + count / self._limits.shares[kind]
-        return self._take(ready[kind], kind, whole, now)
+        return self._take(key, kind, whole, now)
 
     def answered(self, grant: Grant, now: float, *, good: bool) -> None:
         """Telegram answered; a `good` answer gives back a little of what a flood took."""
@@ -282,16 +308,19 @@ class Pacing:
             self.purse -= asker.count
         if account.minute:
             account.minute.begun[key] = now, asker.count
+        if account.minute and asker.unhurried:
+            account.next_unhurried = now + asker.count * _MINUTE / self._in_minute(account)
         self._tidy(now)
         return Grant(key, asker.chat, kind, asker.count, paid, now)
 
-    def _budget(self, now: float, count: int) -> _Whole | float:
-        free = self._free.wait(now, count)
+    def _budget(self, asker: _Asker, now: float) -> _Whole | float:
+        free = self._free.wait(now, asker.count)
         if free <= _NOISE:
             return self._free
-        if not self._limits.paid_per_second or self.purse < count:
+        may_pay = self._limits.paid_per_second and not asker.unhurried
+        if not may_pay or self.purse < asker.count:
             return free
-        paid = self._paid.wait(now, count)
+        paid = self._paid.wait(now, asker.count)
         return self._paid if paid <= _NOISE else min(free, paid)
 
     def _first(self, kind: str, now: float) -> str | None:
@@ -311,18 +340,33 @@ class Pacing:
 
     def _chat_wait(self, asker: _Asker, now: float) -> float:
         account = self._chats[asker.chat]
-        return max(account.free_at - now, self._minute_wait(account, now, asker.count))
+        rest = account.next_unhurried - now if asker.unhurried else 0.0
+        return max(account.free_at - now, self._minute_wait(account, now, asker.count), rest)
 
     def _minute_wait(self, account: _Chat, now: float, count: int) -> float:
         if account.minute is None:
             return 0.0
         return account.minute.wait(self._in_minute(account), now, count)
 
-    def _place(self, key: str, account: _Chat, now: float, count: int) -> float:
-        """Return when `key` may be sent to its chat, behind those who asked before."""
+    def _forget_places(self, account: _Chat, now: float) -> None:
+        """Free the places of those who did not come back."""
         for other, at in list(account.places.items()):
             if at < now - _FORGOTTEN_PLACE and not any(other in q for q in self._queues.values()):
                 del account.places[other]
+
+    def _behind(self, key: str, account: _Chat, now: float) -> float:
+        """Return how long `key` is to stay away while another unhurried one has the place; or 0."""
+        holder = account.unhurried
+        if holder is None or holder == key or holder not in account.places:
+            account.unhurried = key
+            return 0.0
+        step = _MINUTE / self._in_minute(account) if account.minute else self._spacing(account)
+        latest = max(account.line, account.places[holder], now) + step
+        account.line = min(latest, now + LONGEST_WAIT)
+        return account.line - now
+
+    def _place(self, key: str, account: _Chat, now: float, count: int) -> float:
+        """Return when `key` may be sent to its chat, behind those who asked before."""
         free = max(now, account.free_at, now + self._minute_wait(account, now, count))
         own = account.places.pop(key, None)
         if own is not None and own >= free - _NOISE:
