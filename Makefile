@@ -12,7 +12,7 @@ SOURCES := contracts deploy/local services tests
 PARALLEL := $(if $(NATS_URL),,-n 3)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench lint format isolate asyncapi generate constraints clean
+.PHONY: help run demo test bench fuzz lint format isolate asyncapi generate constraints clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
@@ -30,6 +30,10 @@ test: $(VENV)/.dev ## Run every test that needs no container engine
 
 bench: $(VENV)/.dev ## Measure PART=scheduler (all parts without it) beside its floor and its peer
 	PYTHONPATH=tests $(BIN)/python -m bench $(PART)
+
+fuzz: $(VENV)/.dev ## Ask clicks FUZZ=100000 times what nobody should ask; nothing may come of it
+	FINGERPOST_FUZZ=$(or $(FUZZ),100000) $(BIN)/python -m pytest \
+		tests/integration/clicks/test_fuzz.py tests/unit/clicks/test_openapi.py
 
 lint: $(VENV)/.dev ## Format, lint, strict types, import rules, published files
 	$(BIN)/ruff format --check $(SOURCES)

@@ -10,7 +10,11 @@ import uvloop
 
 from bench.rows import progress, save, table
 
-PARTS = {"scheduler": "bench.scheduling", "sender": "bench.sending"}
+PARTS = {
+    "scheduler": "bench.scheduling",
+    "sender": "bench.sending",
+    "clicks": "bench.clicks",
+}
 """Each part is a module with `async def measure() -> list[Row]`."""
 
 FOLDER = Path(".fingerpost/bench")

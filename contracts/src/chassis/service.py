@@ -6,6 +6,7 @@ hold, then the connection closes.
 """
 
 import asyncio
+import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 
 from chassis import logs, metrics
 from chassis.clock import Clock, utc_now
+from chassis.front import Front
 from chassis.health import Check, Health
 from chassis.log import Publisher, Reader
 from chassis.settings import ServiceSettings
@@ -36,6 +38,8 @@ _RETRY_SECONDS = 1
 _STOP_SECONDS = 20
 _GRACE_SECONDS = 5
 _WRONG_STREAM = 10060
+_YOUNG_OBJECTS = 10_000
+"""As many are made before the collector looks for cycles: 700 are those of a few requests."""
 
 log = logs.logger(__name__)
 
@@ -73,10 +77,14 @@ class Service:
         routes: Sequence[BaseRoute] = (),
         consumers: Sequence[Consumer] = (),
         buckets: Sequence[Bucket] = (),
+        hot: Sequence[Route] = (),
         stop_seconds: int = _STOP_SECONDS,
         clock: Clock = utc_now,
     ) -> None:
-        """Prepare; on SIGTERM the parts have `stop_seconds` to finish what they hold."""
+        """Prepare; on SIGTERM the parts have `stop_seconds` to finish what they hold.
+
+        The `hot` routes, whose endpoints are plain ASGI, are served before the router.
+        """
         self.name = name
         self.health = Health()
         self.broker = NatsBroker(
@@ -107,10 +115,14 @@ class Service:
                 Route("/healthz", self.health.live),
                 Route("/readyz", self.health.ready),
                 Route("/metrics", metrics.expose),
+                *hot,
                 *routes,
             ],
             lifespan=self._lifespan,
         )
+        # It would lead to whatever host the request names, and to http, whatever the proxy speaks.
+        self.asgi.router.redirect_slashes = False
+        self.served = Front(self.asgi, hot)
         self._server = _Server(self._uvicorn_config())
 
     def add(self, part: Part) -> None:
@@ -120,6 +132,7 @@ class Service:
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit status."""
         logs.configure(self.name, self._settings.instance, self._settings.log_level)
+        _spare_the_collector()
         listener = self._listen()
         log.info("starting", address="http://{}:{}".format(*listener.getsockname()[:2]))
         self._server.run(sockets=[listener])
@@ -137,12 +150,13 @@ class Service:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            self.asgi,
+            self.served,
             http="httptools",
             loop="uvloop",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who is behind a proxy is for a service to judge, if it asks
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
 
@@ -266,6 +280,13 @@ class Service:
         # FastStream's pull loop spins on a closed connection: better to end and be started again.
         if not self._stopping:
             self._fail("NATS closed the connection for good; check NATS_URL and its credentials")
+
+
+def _spare_the_collector() -> None:
+    """Keep what is loaded by now, which stays, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 async def _end(work: asyncio.Task[None], seconds: int) -> None:

@@ -74,6 +74,12 @@ def _posted_address(url: str) -> str:
     return url
 
 
+def _without_user(url: str) -> str:
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must name no user; remove what stands before the @, and the @")
+    return url
+
+
 def _fits_message(text: str) -> str:
     length = len(text.encode("utf-16-le")) // 2
     if length > TEXT_LIMIT:
@@ -116,7 +122,7 @@ Greeting = Annotated[
     AfterValidator(_fits_message),
     of_files(visible),
 ]
-Target = Annotated[WebAddress, of_files(_posted_address)]
+Target = Annotated[WebAddress, of_files(_posted_address), of_files(_without_user)]
 Answer = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """A person's language, as the first part of its IETF tag: de, pt, uk."""

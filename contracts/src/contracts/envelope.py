@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_json
 
 from contracts.events import BY_TYPE, Event
 from contracts.ids import Instant
@@ -69,8 +70,9 @@ class Envelope(BaseModel):
 
     def document(self) -> bytes:
         """Return the bytes that stand in the log."""
-        body = self.model_dump_json(exclude={"data"})
-        return f'{body[:-1]},"data":{self.data.model_dump_json()}}}'.encode()
+        # By the fields' values: `model_dump_json` with an exclusion takes twice as long.
+        attributes = to_json({name: value for name, value in self if name != "data"})
+        return b'%b,"data":%b}' % (attributes[:-1], self.data.model_dump_json().encode())
 
 
 def schema_uri(event_type: str) -> str:

@@ -71,6 +71,12 @@ SENDER_LEASE = Bucket(name="sender_lease", lifetime=timedelta(seconds=8))
 """Who sends for a bot: one key each, by the bot's id."""
 SENDER_SPENDING = Bucket(name="sender_spending", lifetime=timedelta(days=3))
 """How many sends a bot may have paid for: one key for each bot and day."""
+CLICKS_LEASE = Bucket(name="clicks_lease", lifetime=timedelta(seconds=8))
+"""Who polls the updates of a bot: one key each, by the bot's id."""
+CLICKS_STARS = Bucket(name="clicks_stars", lifetime=timedelta(days=365))
+"""How far the Star transactions of a bot were compared with the log: one key each, by its id."""
+CLICKS_STRIPE = Bucket(name="clicks_stripe", lifetime=timedelta(days=7))
+"""What Stripe said before what it follows, by the id of that: it repeats events for three days."""
 
 
 def analytics_consumer(version: int) -> Consumer:

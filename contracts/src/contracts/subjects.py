@@ -22,6 +22,11 @@ def slot_of(delivery: DeliveryId) -> str:
     return f"*.*.{delivery}"
 
 
+def claims_of(delivery: DeliveryId) -> str:
+    """Return a wildcard that matches the claims of the delivery, one for each attempt."""
+    return f"message.claimed.{delivery}.*"
+
+
 def campaign_of(campaign: str) -> str:
     """Return a wildcard that matches every fact about one campaign."""
     return f"campaign.*.{campaign}"
@@ -35,6 +40,11 @@ def channel_of(channel: Channel, bot_id: int) -> str:
 def invite_by(link: str) -> str:
     """Return a wildcard that matches the one fact about an invite link."""
     return f"invite.created.*.{subject_token(link)}"
+
+
+def conversion_of(source: str, source_id: str) -> str:
+    """Return a wildcard that matches the one fact about a conversion, whoever it is credited to."""
+    return f"conversion.recorded.*.{source}.{subject_token(source_id)}"
 
 
 def missed_of(delivery: DeliveryId) -> str:

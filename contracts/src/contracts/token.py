@@ -32,6 +32,11 @@ class InvalidTokenError(ValueError):
     """The text is no token of ours: malformed, forged, or signed by a key that was withdrawn."""
 
 
+def has_shape(text: str) -> bool:
+    """Tell whether `text` looks like a token; one whose key was withdrawn still does."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 class TokenSigner:
     """Signs with the first of `keys` (key id to secret) and verifies with all of them."""
 

@@ -65,6 +65,10 @@ class Acts:
             return self._purchases.renew(person, link)
         return await self._purchases.pay(person, link)
 
+    async def charge_back(self, request: Request) -> Json:
+        person, body = self._person(request), await read(request, orders.ChargeBody)
+        return self._purchases.charge_back(person, body.charge_id)
+
     async def join(self, request: Request) -> Json:
         person, body = self._person(request), await read(request, orders.JoinBody)
         chat = self._chat_to_join(body)

@@ -136,6 +136,10 @@ class Sandbox:
         body = {"invoice_link": invoice_link, "message_id": message_id, "bot": bot, "renew": renew}
         return Payment.model_validate(await self._call("POST", f"/people/{user_id}/pay", body))
 
+    async def charge_back(self, user_id: int, charge_id: str) -> Json:
+        """Take a payment back without a word to the bot."""
+        return await self._call("POST", f"/people/{user_id}/charge_back", {"charge_id": charge_id})
+
     async def join(
         self, user_id: int, *, invite_link: str | None = None, chat_id: int | None = None
     ) -> Json:
@@ -169,6 +173,10 @@ class Sandbox:
 
     async def repeat(self, bot_id: int, update_id: int) -> None:
         await self._call("POST", f"/updates/{bot_id}/repeat", {"update_id": update_id})
+
+    async def lose_updates(self, bot_id: int, *kinds: str) -> None:
+        """Lose all updates of these kinds from now on; none named: lose nothing any more."""
+        await self._call("PUT", f"/updates/{bot_id}/lost", {"kinds": list(kinds)})
 
     async def plan_fault(self, kind: str, method: str = "*", **fields: Any) -> None:
         """Plan a fault; `fields`: chat_id, times, seconds, retry_after, effect."""
@@ -206,7 +214,7 @@ class Sandbox:
         return list((await self._call("GET", "/charges"))["charges"])
 
     async def updates(self, bot_id: int) -> Json:
-        """`pending_count`, `pending`, `delivered` and the webhook's state."""
+        """`pending_count`, `expired_count`, `pending`, `delivered` and the webhook's state."""
         return await self._call("GET", f"/updates/{bot_id}")
 
     async def calls(self, method: str = "") -> list[Json]:

@@ -62,6 +62,7 @@ class Looks:
         delivered = list(self._telegram.updates.delivered[bot.id])
         return {
             "pending_count": len(pending),
+            "expired_count": self._telegram.updates.expired[bot.id],
             "pending": [update.body for update in pending[:_MOST]],
             "delivered": delivered,
             "webhook": webhook_info(bot, len(pending)),

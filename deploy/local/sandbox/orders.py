@@ -70,6 +70,18 @@ class PayBody(BaseModel):
     renew: bool = False
 
 
+class ChargeBody(BaseModel):
+    """Take a payment back."""
+
+    charge_id: str
+
+
+class LossBody(BaseModel):
+    """Kinds of update that are lost from now on."""
+
+    kinds: list[str] = []
+
+
 class JoinBody(BaseModel):
     """Enter a chat by a link or by itself."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from sandbox.buttons import inline_keyboard
 from sandbox.messages import reply_fields
 from sandbox.posting import post_as_bot
+from sandbox.purchases import pay_back
 from sandbox.records import Charge, Invoice, Json
 from sandbox.refusals import bad_request
 from sandbox.telegram import Call
@@ -126,8 +127,7 @@ def refund_star_payment(call: Call) -> bool:
     charge = _charge(call)
     if charge.refunded_at:
         raise bad_request("CHARGE_ALREADY_REFUNDED")
-    charge.refunded_at = int(call.world.now())
-    call.world.charges.save(charge)
+    pay_back(call.telegram, charge, told=True)
     return True
 
 

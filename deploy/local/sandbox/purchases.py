@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.posting import post_as_person
+from sandbox.posting import announce, post_as_bot, post_as_person
 from sandbox.records import Bot, Charge, Dialogue, Invoice, Json, Person
 from sandbox.refusals import bad_request
 from sandbox.telegram import Telegram
@@ -53,6 +53,14 @@ class Purchases:
         until = paid[-1].subscription_until + invoice.subscription_period
         return self._charge(person, bot, invoice, _Term(until))
 
+    def charge_back(self, person: Person, charge_id: str) -> Json:
+        """Take the Stars back by way of the store that sold them; the bot is not told."""
+        charge = self._world.charges.get(charge_id)
+        if charge is None or charge.user_id != person.id or charge.refunded_at:
+            raise bad_request("CHARGE_NOT_FOUND")
+        pay_back(self._telegram, charge, told=False)
+        return {"charge_id": charge.id}
+
     def _invoice(self, link: str) -> tuple[Invoice, Bot]:
         invoice = self._world.invoices.get(link)
         bot = self._world.bots.get(invoice.bot_id) if invoice else None
@@ -82,6 +90,23 @@ class Purchases:
         content = {"successful_payment": payment}
         post_as_person(self._telegram, person, Dialogue(person, bot), content)
         return {"outcome": "paid", "charge_id": charge.id, "error_message": ""}
+
+
+def pay_back(telegram: Telegram, charge: Charge, *, told: bool) -> None:
+    """Return the Stars; a refund is `told` by a service message, a chargeback by nothing."""
+    charge.refunded_at = int(telegram.world.now())
+    telegram.world.charges.save(charge)
+    person, bot = telegram.world.people.get(charge.user_id), telegram.world.bots.get(charge.bot_id)
+    if told and person and bot:
+        refunded = {
+            "currency": "XTR",
+            "total_amount": charge.amount,
+            "invoice_payload": charge.payload,
+            "telegram_payment_charge_id": charge.id,
+        }
+        dialogue = Dialogue(person, bot)
+        message = post_as_bot(telegram, bot, dialogue, {"refunded_payment": refunded})
+        announce(telegram, dialogue, message)
 
 
 def _terms(invoice: Invoice) -> Json:

@@ -89,6 +89,12 @@ class Scene:
         body = await read(request, orders.InjectBody)
         return {"update_id": self._telegram.updates.inject(bot, body.update)}
 
+    async def lose_updates(self, request: Request) -> Json:
+        bot = the_bot(self._world, request.path_params["bot_id"])
+        kinds = (await read(request, orders.LossBody)).kinds
+        self._telegram.updates.lost[bot.id] = set(kinds)
+        return {"kinds": kinds}
+
     async def repeat_update(self, request: Request) -> Json:
         bot = the_bot(self._world, request.path_params["bot_id"])
         update_id = (await read(request, orders.RepeatBody)).update_id

@@ -4,7 +4,7 @@ Retention and queues as in tdlib/telegram-bot-api Client.cpp: 24 hours for messa
 150 seconds for callbacks and payments; one queue for each chat or acting user.
 """
 
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +47,16 @@ class Updates:
             self._hold(update)
         self._published: dict[int, OrderedDict[int, Update]] = defaultdict(OrderedDict)
         self.delivered: dict[int, deque[Json]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self.expired: Counter[int] = Counter()
         self.listeners: list[Callable[[int], None]] = []
+        self.lost: dict[int, set[str]] = {}
 
     def publish(self, bot: Bot, kind: str, content: Json, queue: str) -> int | None:
-        """Queue an update unless the bot's allowed_updates leave it out; returns its id."""
-        if not _wanted(bot, kind):
+        """Queue an update unless the bot's allowed_updates leave it out; returns its id.
+
+        Of kinds in `lost` none is queued, as if the bot had been away for longer than a day.
+        """
+        if not _wanted(bot, kind) or kind in self.lost.get(bot.id, ()):
             return None
         lifetime = _SHORT_LIVED.get(kind, _DAY)
         update_id = self._next_id(bot)
@@ -78,7 +83,7 @@ class Updates:
         """What is waiting, oldest first; the expired are dropped on the way."""
         now = self._world.now()
         for update in [u for u in self._pending[bot_id].values() if u.expires_at <= now]:
-            self._remove(update)
+            self._expire(update)
         return list(self._pending[bot_id].values())
 
     def first_in(self, bot_id: int, queue: str) -> Update | None:
@@ -87,7 +92,7 @@ class Updates:
         for update in list(self._queues[bot_id].get(queue, {}).values()):
             if update.expires_at > now:
                 return update
-            self._remove(update)
+            self._expire(update)
         return None
 
     def queues(self, bot_id: int) -> Iterator[str]:
@@ -124,6 +129,10 @@ class Updates:
     def _hold(self, update: Update) -> None:
         self._pending[update.bot_id][update.id] = update
         self._queues[update.bot_id].setdefault(update.queue, {})[update.id] = update
+
+    def _expire(self, update: Update) -> None:
+        self.expired[update.bot_id] += 1
+        self._remove(update)
 
     def _remove(self, update: Update) -> None:
         self._pending[update.bot_id].pop(update.id, None)

@@ -19,6 +19,7 @@ from clicks.app import build
 from clicks.settings import Settings
 from contracts.events import GuideDue, PromoDue
 from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, example
+from contracts.ids import DeliveryId
 from contracts.token import CtaRef, TokenSigner
 from harness.logs import Log
 from sandbox.client import Sandbox
@@ -47,8 +48,11 @@ class Stage:
     def bot_token(self) -> str:
         return f"{self.bot_id}:sandbox-token"
 
+    def token(self, delivery: DeliveryId, cta: int = 0) -> str:
+        return SIGNER.sign(CtaRef(delivery, cta))
+
     def promo_token(self, cta: int = 0) -> str:
-        return SIGNER.sign(CtaRef(PROMO_DELIVERY, cta))
+        return self.token(PROMO_DELIVERY, cta)
 
     def guide_token(self) -> str:
         return SIGNER.sign(CtaRef(GUIDE_DELIVERY, 0))
@@ -61,15 +65,18 @@ class Stage:
 
     async def post_promo(self) -> int:
         """Post the promo as the sender would; return its message id."""
-        buttons = [
-            [{"text": "Upgrade", "callback_data": self.promo_token(0)}],
-            [{"text": "Remind me", "callback_data": self.promo_token(1)}],
-        ]
+        return await self.post(
+            {"text": "Upgrade", "callback_data": self.promo_token(0)},
+            {"text": "Remind me", "callback_data": self.promo_token(1)},
+        )
+
+    async def post(self, *buttons: dict[str, str]) -> int:
+        """Post a message with buttons below each other; return its message id."""
         sent = await self.call(
             "sendMessage",
             chat_id=self.channel,
             text="Premium signals",
-            reply_markup={"inline_keyboard": buttons},
+            reply_markup={"inline_keyboard": [[button] for button in buttons]},
         )
         return sent["result"]["message_id"]
 
@@ -93,8 +100,9 @@ class Stage:
         )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def telegram_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+@asynccontextmanager
+async def serving_telegram(folder: Path) -> AsyncIterator[str]:
+    """Run a sandbox of its own; yield its address."""
     port = free_port()
     process = Process(
         "sandbox",
@@ -108,7 +116,7 @@ async def telegram_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
             "--retry-base",
             "0.2",
         ],
-        log=tmp_path_factory.mktemp("sandbox") / "log",
+        log=folder / "log",
         environment={**os.environ},
     )
     process.start()
@@ -116,6 +124,12 @@ async def telegram_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
     await process.answers(f"{url}/control/healthz", 20)
     yield url
     await process.kill()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def telegram_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with serving_telegram(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
 
 
 @pytest_asyncio.fixture
@@ -162,7 +176,7 @@ class Edge:
 async def running(environment: dict[str, str]) -> AsyncIterator[Edge]:
     """Run clicks in this process, as `python -m clicks` would but without a port."""
     service = build(_settings(environment))
-    transport = httpx.ASGITransport(service.asgi)
+    transport = httpx.ASGITransport(service.served)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(service.asgi.router.lifespan_context(service.asgi))
         client = httpx.AsyncClient(transport=transport, base_url="http://clicks")
@@ -190,6 +204,7 @@ def process(tmp_path: Path) -> Callable[..., Process]:
     def make(environment: dict[str, str], port: int) -> Process:
         everything = {**os.environ, **environment, "FINGERPOST_HTTP_PORT": str(port)}
         command = [sys.executable, "-m", "clicks"]
-        return Process("clicks", command, log=tmp_path / "clicks.log", environment=everything)
+        log = tmp_path / f"clicks-{port}.log"
+        return Process("clicks", command, log=log, environment=everything)
 
     return make

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from chassis.log import Publisher
+from clicks.domain.links import RULE_VERSION
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDue, PromoDue
 from contracts.examples import PROMO_DELIVERY, USER, example
 from contracts.token import CtaRef, TokenSigner
@@ -46,7 +47,8 @@ async def test_a_tap_is_in_the_log_when_it_is_answered(edge, stage, dues):
     assert response.json()["text"] == "We will write to you."
     clicked = (await dues.envelopes())[-1]
     at = clicked.data.clicked_at
-    assert clicked.data == example(CtaClicked, source_id="1", cta=1, clicked_at=at)
+    expected = example(CtaClicked, source_id="1", cta=1, rule=RULE_VERSION, clicked_at=at)
+    assert clicked.data == expected
     assert timedelta(0) <= clicked.time - at < timedelta(seconds=2)
     assert (clicked.source, clicked.correlationid) == ("/clicks", PROMO_DELIVERY)
     assert clicked.causationid == f"promo.due.{PROMO_DELIVERY}"
@@ -82,7 +84,7 @@ async def test_what_is_forged_foreign_or_malformed_changes_nothing(edge, stage, 
     unknown = tap(stage.promo_token(7))
     for update in (tap(forged), tap("vote:1"), tap(""), unknown):
         assert (await edge.post(update)).json()["text"] == GONE
-    for update in (None, [], {"update_id": "x"}, {"update_id": 1, "poll": {}}, paid(forged)):
+    for update in (None, [], {"update_id": "x"}, {"update_id": 1, "poll": {}}, paid("vote:1")):
         assert (await edge.post(update)).content == b""
     await edge.post(said(text=f"/start {forged}"))
     assert (await edge.post(tap(stage.promo_token()), secret="wrong")).status_code == 401
@@ -96,8 +98,10 @@ async def test_a_link_leads_to_the_campaign_s_target_after_it_was_recorded(edge,
     await edge.http.head(f"/r/{stage.guide_token()}", headers=PHONE)
 
     assert response.status_code == 302
-    assert response.headers["location"] == "https://example.org/guides/risk"
     clicks = await dues.events(CtaClicked)
+    target, _, parameters = response.headers["location"].partition("?")
+    assert target == "https://example.org/guides/risk"
+    assert parameters.endswith(f"&fp_click={clicks[0].source_id}")
     assert [(c.via, c.verdict, c.user_id) for c in clicks] == [
         ("link", "human", None),
         ("link", "robot", None),

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from clicks.domain.updates import WANTED
+from clicks.domain.webhook import Webhook
 from clicks.registration import keep_registered
 from clicks.telegram import Telegram
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked
@@ -85,6 +86,25 @@ async def test_killed_in_the_middle_it_loses_nothing_and_doubles_nothing(
     assert sorted(clicked) == sorted(tap.callback_query_id for tap in tapped)
 
 
+async def test_who_waits_for_a_flood_limit_is_answered_before_the_process_stops(
+    stage, dues, nats_url, process
+):
+    port = free_port()
+    clicks = process(stage.environment(nats_url), port)
+    clicks.start()
+    await clicks.answers(f"http://127.0.0.1:{port}/readyz", 20)
+    await stage.sandbox.plan_fault("too_many", "sendMessage", retry_after=3)
+
+    await stage.sandbox.start(stage.person, stage.username, stage.promo_token())
+    await until(lambda: dues.events(BotStarted))
+    await until(lambda: all_confirmed(stage))
+    await clicks.stop()
+
+    assert await said_to(stage, "Welcome! Premium is one tap away.")
+    assert await invoice_in(stage)
+    assert clicks.exit_status == 0
+
+
 async def test_a_set_webhook_is_explained_and_never_removed(stage, dues, nats_url, run_here):
     await stage.call("setWebhook", url="http://127.0.0.1:1/elsewhere")
     async with run_here(stage.environment(nats_url)) as edge:
@@ -132,7 +152,7 @@ async def test_an_answer_that_comes_too_late_is_not_fatal(stage, dues, nats_url,
 async def test_a_webhook_that_somebody_changed_is_set_right(stage):
     url = "http://127.0.0.1:1/telegram/webhook"
     async with Telegram(stage.api, stage.bot_token) as telegram:
-        keeping = keep_registered(telegram, url=url, secret="s", period=0.05)
+        keeping = keep_registered(telegram, Webhook(url), secret="s", period=0.05)
         task = asyncio.create_task(keeping)
         await until(lambda: webhook_is(stage, url))
         await stage.call("deleteWebhook")
@@ -141,7 +161,7 @@ async def test_a_webhook_that_somebody_changed_is_set_right(stage):
         info = await until(lambda: webhook_is(stage, url, updates=len(WANTED)))
         task.cancel()
 
-    assert sorted(info["allowed_updates"]) == list(WANTED)
+    assert sorted(info["allowed_updates"]) == sorted(WANTED)
 
 
 async def tap_once(stage, message, wait=20.0):

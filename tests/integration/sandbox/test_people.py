@@ -144,6 +144,46 @@ async def test_a_payment_is_checked_charged_and_refunded(stage: Stage) -> None:
     assert ("source" in rows[0], "receiver" in rows[1]) == (True, True)
 
 
+async def test_a_refund_is_told_and_a_chargeback_is_not(stage: Stage) -> None:
+    link = await stage.call(
+        "createInvoiceLink",
+        title="Club", description="A month", payload="order-1", currency="XTR", prices=PRICE,
+    )  # fmt: skip
+    charges = []
+    for _ in range(2):
+        pay = asyncio.create_task(stage.sandbox.pay(stage.person, link))
+        await answer_one(stage, "pre_checkout_query", "answerPreCheckoutQuery", ok=True)
+        charges.append((await pay).charge_id)
+    await stage.updates()
+    refunded, charged_back = charges
+    await stage.call("refundStarPayment", user_id=stage.person, telegram_payment_charge_id=refunded)
+    await stage.sandbox.charge_back(stage.person, str(charged_back))
+    told = await stage.updates("message")
+    rows = (await stage.call("getStarTransactions"))["transactions"]
+    newest = (await stage.call("getStarTransactions", offset=3, limit=1))["transactions"]
+
+    assert [m["chat"]["id"] for m in told] == [stage.person]
+    assert told[0]["refunded_payment"] == {
+        "currency": "XTR",
+        "total_amount": 250,
+        "invoice_payload": "order-1",
+        "telegram_payment_charge_id": refunded,
+    }
+    assert sorted(row["id"] for row in rows if "receiver" in row) == sorted(map(str, charges))
+    assert newest == rows[3:]
+    with pytest.raises(SandboxError, match="CHARGE_NOT_FOUND"):
+        await stage.sandbox.charge_back(stage.person, str(charged_back))
+
+
+async def test_updates_can_be_lost_as_in_a_long_outage(stage: Stage) -> None:
+    await stage.sandbox.lose_updates(stage.bot_id, "message")
+    await stage.sandbox.start(stage.person, stage.bot_name, "lost")
+    await stage.sandbox.lose_updates(stage.bot_id)
+    await stage.sandbox.start(stage.person, stage.bot_name, "kept")
+
+    assert [m["text"] for m in await stage.updates("message")] == ["/start kept"]
+
+
 async def test_a_bot_may_reject_a_checkout(stage: Stage) -> None:
     await stage.sandbox.start(stage.person, stage.bot_name)
     invoice = await stage.call(

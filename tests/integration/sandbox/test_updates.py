@@ -107,6 +107,7 @@ async def test_callbacks_expire_after_150_seconds(stage: Stage) -> None:
 
     assert before == 1
     assert await stage.updates() == []
+    assert (await stage.sandbox.updates(stage.bot_id))["expired_count"] == 1
 
 
 async def test_polling_is_refused_while_a_webhook_is_set(stage: Stage) -> None:

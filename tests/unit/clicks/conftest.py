@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chassis.log import LogUnavailableError
+from clicks.catalogue import Posted
 from clicks.domain.calls import Bot
+from clicks.domain.limits import Limit
+from clicks.domain.updates import Payment, Refund
 from clicks.handlers import Handlers
+from clicks.journal import Journal
+from clicks.stars import Stars
 from contracts.campaign import Cta
 from contracts.envelope import Envelope
 from contracts.events import Event, PromoDue
@@ -23,23 +28,30 @@ PROMO_TOKEN = SIGNER.sign(CtaRef(PROMO_DELIVERY, 0))
 
 @dataclass
 class FakeLog:
-    """Publisher and catalogue in one; `away` makes it acknowledge nothing."""
+    """Publisher and catalogue in one; `away` makes it acknowledge nothing.
+
+    `posted_by` is the bot whose claim of all deliveries it has.
+    """
 
     dues: dict[str, Envelope] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     away: bool = False
+    posted_by: int | None = BOT
 
-    async def due(self, delivery: str) -> Envelope | None:
-        return self.dues.get(delivery)
+    async def posted(self, delivery: str) -> Posted | None:
+        due = self.dues.get(delivery)
+        return Posted(due, self.posted_by) if due else None
 
-    async def publish(self, event: Event, *, patience: float) -> None:
+    async def publish(self, event: Event, *, cause: Envelope | None, patience: float) -> None:
         if self.away:
             raise LogUnavailableError("away")
         self.events.append(event)
 
-    async def publish_once(self, event: Event, *, over: str, patience: float) -> bool:
+    async def publish_once(
+        self, event: Event, *, over: str, cause: Envelope | None, patience: float
+    ) -> bool:
         assert over == event.once_over
-        await self.publish(event, patience=patience)
+        await self.publish(event, cause=cause, patience=patience)
         return True
 
 
@@ -68,8 +80,12 @@ def due_with(*ctas: Cta) -> Envelope:
 
 def new_story() -> Story:
     log = FakeLog({PROMO_DELIVERY: due_with(*example(PromoDue).variant.ctas)})
-    handlers = Handlers(SIGNER, lambda: NOW)
-    handlers.open(log, log)
+    journal = Journal()
+    journal.open(log, log)
+    handlers = Handlers(SIGNER, journal, lambda: NOW, each=Limit(120, timedelta(minutes=1)))
+    stars = Stars(SIGNER, journal, lambda: NOW)
+    handlers.hand(Payment, stars.paid)
+    handlers.hand(Refund, stars.returned)
     handlers.meet(Bot(BOT, "guide_bot"))
     return Story(log, handlers)
 
@@ -77,6 +93,11 @@ def new_story() -> Story:
 @pytest.fixture
 def story() -> Story:
     return new_story()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +151,21 @@ class Updates:
             "successful_payment": {**payment, **fields},
         }
         return {"update_id": 10, "message": message}
+
+    def refunded(self, token: object = PROMO_TOKEN, **fields: Any) -> dict[str, Any]:
+        refund = {
+            "currency": "XTR",
+            "total_amount": 250,
+            "invoice_payload": token,
+            "telegram_payment_charge_id": "stx-1",
+        }
+        message = {
+            "from": {"id": BOT, "is_bot": True},
+            "chat": {"id": USER, "type": "private"},
+            "date": int(NOW.timestamp()),
+            "refunded_payment": {**refund, **fields},
+        }
+        return {"update_id": 11, "message": message}
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,19 @@ from typing import Any
 
 import pytest
 
-from clicks.domain.membership import admission, enable
+from clicks.domain.membership import Admitted, enable
+from clicks.domain.updates import read
 from contracts.events import ChannelDisabled, ChannelEnabled, Event
 from contracts.examples import example
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BOT_ID, CHANNEL = 4_200_001, -1001234567890
 DISABLED = example(ChannelDisabled, happened_at=NOW - timedelta(hours=1), actor=None)
+
+
+def admission(update: object) -> Admitted | None:
+    asked = read(update)
+    return asked if isinstance(asked, Admitted) else None
 
 
 def change(kind: str, status: object, **fields: Any) -> dict[str, Any]:

@@ -1,13 +1,19 @@
 """The HTTP edge, over handlers that are played by the test."""
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from chassis.log import LogUnavailableError
+from clicks.callers import Callers
 from clicks.domain.calls import Call
+from clicks.domain.limits import Limit
+from clicks.domain.links import Visit
 from clicks.routes import redirect, webhook
 
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET = "right-secret"
 HEADERS = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
 GREETING = Call("sendMessage", {"chat_id": 1, "text": "Hi"})
@@ -24,8 +30,14 @@ class Edge:
         self.calls: tuple[Call, ...] = ()
         self.target: str | None = "https://example.org/guide?a=b&c=%20"
         self.away = False
-        routes = [webhook(self._update, self._answer, secret=SECRET), redirect(self._follow)]
-        transport = httpx.ASGITransport(Starlette(routes=routes))
+        limit = Limit(2, timedelta(minutes=1))
+        callers = Callers(limit, trusted_proxies=0, clock=lambda: NOW)
+        routes = [
+            webhook(self._update, self._answer, secret=SECRET),
+            redirect(self._follow, callers),
+        ]
+        self.app = Starlette(routes=routes)
+        transport = httpx.ASGITransport(self.app)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://clicks")
 
     async def post(self, content: bytes, headers=HEADERS) -> httpx.Response:
@@ -40,10 +52,10 @@ class Edge:
     async def _answer(self, call: Call) -> None:
         self.made.append(call)
 
-    async def _follow(self, token: str, *, method: str, user_agent: str) -> str | None:
+    async def _follow(self, token: str, visit: Visit) -> str | None:
         if self.away:
             raise LogUnavailableError("away")
-        self.seen.append((token, method, user_agent))
+        self.seen.append((token, visit))
         return self.target
 
 
@@ -129,12 +141,52 @@ async def test_a_link_redirects_to_its_target_and_is_not_stored(edge):
 
     assert (response.status_code, response.headers["location"]) == (302, edge.target)
     assert response.headers["cache-control"] == "no-store"
-    assert edge.seen == [("token", "GET", "Mozilla/5.0")]
+    assert edge.seen == [("token", Visit("Mozilla/5.0"))]
 
 
-async def test_programs_that_only_look_are_redirected_too(edge):
-    assert (await edge.http.head("/r/token")).status_code == 302
-    assert edge.seen[0][:2] == ("token", "HEAD")
+async def test_a_link_tells_the_page_no_address_and_robots_to_keep_none(edge):
+    response = await edge.http.get("/r/token")
+
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["x-robots-tag"] == "noindex, nofollow"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("HEAD", {}),
+        ("GET", {"Sec-Purpose": "prefetch;prerender"}),
+        ("GET", {"Purpose": "prefetch"}),
+        ("GET", {"X-Purpose": "preview"}),
+        ("GET", {"X-Moz": "prefetch"}),
+    ],
+)
+async def test_programs_that_only_look_are_redirected_and_known_as_such(edge, method, headers):
+    agent = {"User-Agent": "Mozilla/5.0"}
+    response = await edge.http.request(method, "/r/token", headers={**agent, **headers})
+
+    assert (response.status_code, response.content) == (302, b"")
+    assert edge.seen == [("token", Visit("Mozilla/5.0", ahead=True))]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://example.org/\r\nSet-Cookie: a=b",
+        "https://example.org/\x00\x85\u2028",
+        "https://example.org/ü/\U0001f600?q=я",
+    ],
+)
+async def test_no_target_can_break_a_header(edge, target):
+    edge.target = target
+
+    response = await edge.http.get("/r/token")
+
+    assert "set-cookie" not in response.headers
+    location = response.headers["location"]
+    assert location.isascii()
+    assert location.isprintable()
+    assert " " not in location
 
 
 async def test_a_link_that_is_not_ours_is_not_found(edge):
@@ -152,3 +204,29 @@ async def test_a_person_is_asked_to_try_again_while_the_log_is_away(edge):
     response = await edge.http.get("/r/token")
 
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+
+
+async def test_an_address_from_which_too_many_links_are_followed_is_asked_to_wait(edge):
+    def from_(address):
+        transport = httpx.ASGITransport(edge.app, client=(address, 4711))
+        return httpx.AsyncClient(transport=transport, base_url="http://clicks")
+
+    async with from_("8.8.8.8") as flood, from_("1.1.1.1") as other:
+        seen = [(await flood.get("/r/token")).status_code for _ in range(3)]
+        refused = await flood.get("/r/token")
+
+        assert seen == [302, 302, 429]
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
+        assert (await other.get("/r/token")).status_code == 302
+    assert len(edge.seen) == 3
+
+
+async def test_links_that_led_nowhere_and_people_behind_a_proxy_count_against_nobody(edge):
+    edge.target = None
+    transport = httpx.ASGITransport(edge.app, client=("8.8.8.8", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://clicks") as lost:
+        assert {(await lost.get("/r/token")).status_code for _ in range(5)} == {404}
+
+    edge.target = "https://example.org/"
+    forwarded = {"X-Forwarded-For": "8.8.8.8"}
+    assert {(await edge.http.get("/r/t", headers=forwarded)).status_code for _ in range(5)} == {302}

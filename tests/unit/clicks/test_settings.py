@@ -4,9 +4,10 @@ import pytest
 
 from chassis.settings import load
 from clicks.app import build
-from clicks.settings import Settings
+from clicks.settings import Settings, several
 from clicks.telegram import TelegramError
 
+OURS = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEEDED = {
     "TELEGRAM_BOT_TOKEN": "123:the-bot-token",
     "FINGERPOST_CTA_KEYS": "k1:a-secret-of-16-bytes",
@@ -53,8 +54,15 @@ def test_a_webhook_s_address_is_read_without_its_last_slash(environment):
         ({"FINGERPOST_WEBHOOK_SECRET": "no secret hunter2"}, "FINGERPOST_WEBHOOK_SECRET"),
         ({"FINGERPOST_WEBHOOK_URL": "clicks.example.org"}, "FINGERPOST_WEBHOOK_URL"),
         ({"FINGERPOST_TELEGRAM_API": "ftp://telegram"}, "FINGERPOST_TELEGRAM_API"),
+        ({"FINGERPOST_TELEGRAM_API": "http://127.0.0.1:99999"}, "such as https://clicks.example"),
+        ({"FINGERPOST_TELEGRAM_API": "http://[::1"}, "such as https://clicks.example"),
         ({"FINGERPOST_CLICKS_MODE": "both"}, "FINGERPOST_CLICKS_MODE"),
         ({"FINGERPOST_CTA_KEYS": "hunter2"}, "FINGERPOST_CTA_KEYS"),
+        ({"FINGERPOST_CONVERSION_SECRETS": "hunter2"}, "FINGERPOST_CONVERSION_SECRETS"),
+        ({"FINGERPOST_CONVERSION_SECRETS": f"{OURS},"}, "FINGERPOST_CONVERSION_SECRETS"),
+        ({"FINGERPOST_STRIPE_SECRETS": "whsec_x,hunter2"}, "FINGERPOST_STRIPE_SECRETS"),
+        ({"FINGERPOST_TAPS_PER_MINUTE": "0"}, "FINGERPOST_TAPS_PER_MINUTE"),
+        ({"FINGERPOST_TRUSTED_PROXIES": "-1"}, "FINGERPOST_TRUSTED_PROXIES"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_secret_is_shown(environment, capsys, change, name):
@@ -93,9 +101,23 @@ def test_the_webhook_is_there_in_webhook_mode_only(environment):
 @pytest.mark.parametrize(
     ("description", "remedy"),
     [
-        ("Conflict: can't use getUpdates method while webhook is active", "deleteWebhook"),
-        ("Conflict: terminated by other getUpdates request", "another program polls"),
+        (
+            "Conflict: can't use getUpdates method while webhook is active",
+            "`python -m clicks webhook delete`",
+        ),
+        (
+            "Conflict: terminated by other getUpdates request",
+            "replicas of clicks agree by their lease if they share one log",
+        ),
     ],
 )
 def test_a_conflict_is_explained_by_its_cause(description, remedy):
     assert remedy in TelegramError(description, status=409).explanation()
+
+
+def test_several_secrets_may_sign_while_one_is_changed(environment, monkeypatch):
+    environment(NEEDED)
+    monkeypatch.setenv("FINGERPOST_CONVERSION_SECRETS", f"{OURS}, {OURS}")
+
+    assert several(load(Settings).conversion_secrets) == [OURS, OURS]
+    assert several(load(Settings).stripe_secrets) == []

@@ -348,6 +348,10 @@ BAD_BUTTONS: dict[str, tuple[dict[str, Any], str]] = {
         "a number from 1 to 65535",
     ),
     "target's port zero": ({**LINK, "target": "https://example.org:0/"}, "a number from 1 to"),
+    "target that names a user": (
+        {**LINK, "target": "https://example.org@evil.example/"},
+        "must name no user; remove what stands before the @",
+    ),
     "bot target without a dot": ({**BOT, "target": "http://localhost/x"}, "a name with a dot"),
     "label of nothing": ({**LINK, "label": ZERO_WIDTH}, "add a character that people see"),
     "greeting of nothing": ({**BOT, "greeting": ZERO_WIDTH}, "add a character that people see"),
@@ -380,7 +384,7 @@ def test_a_button_that_telegram_or_a_person_could_not_use_is_refused(
     "cta",
     [
         {**LINK, "label": "a" * 64},
-        {**LINK, "target": "http://user@example.org:8080/ä?b=c#d"},
+        {**LINK, "target": "http://example.org:8080/ä?b=c@d#e"},
         {**LINK, "target": "http://127.0.0.1:8703/r"},
         {**LINK, "target": "http://[::1]:8703/r"},
         {**LINK, "label": "👨\u200d👩\u200d👧"},

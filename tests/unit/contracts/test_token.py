@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.examples import PROMO_DELIVERY
-from contracts.token import TOKEN_LIMIT, CtaRef, InvalidTokenError, TokenSigner
+from contracts.token import TOKEN_LIMIT, CtaRef, InvalidTokenError, TokenSigner, has_shape
 
 SECRET = b"a secret of sixteen bytes or more"
 OTHER = b"another secret of more than sixteen"
@@ -24,6 +24,13 @@ def test_a_token_comes_back_as_what_was_signed(delivery: str, cta: int) -> None:
     ref = CtaRef(delivery, cta)
 
     assert signer.verify(signer.sign(ref)) == ref
+
+
+def test_a_token_of_a_withdrawn_key_still_has_the_shape_of_one() -> None:
+    token = TokenSigner({"k9": OTHER}).sign(REF)
+
+    assert has_shape(token)
+    assert not any(map(has_shape, ("", "order-1", f"{token}x", token.upper(), token[1:-1])))
 
 
 def test_the_same_button_has_the_same_token_in_every_replica() -> None:

@@ -17,7 +17,7 @@ from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock, utc_now
 from chassis.log.cause import current
 from chassis.logs import logger
-from chassis.metrics import ACKNOWLEDGED, PUBLISHED
+from chassis.metrics import ACKNOWLEDGED, published
 from contracts.envelope import CONTENT_TYPE, Envelope
 from contracts.events import Event
 from contracts.streams import EVENTS
@@ -44,9 +44,14 @@ class Publisher:
         self._source = f"/{source}"
         self._clock = clock
 
-    async def publish(self, event: Event, *, patience: float | None = None) -> None:
-        """Add `event`; one with the same id within the duplicate window is the same event."""
-        await self._send(event, {}, patience)
+    async def publish(
+        self, event: Event, *, cause: Envelope | None = None, patience: float | None = None
+    ) -> None:
+        """Add `event`; one with the same id within the duplicate window is the same event.
+
+        `cause` is what it follows, where that is not the event that is being handled.
+        """
+        await self._send(event, {}, cause, patience)
 
     async def publish_once(
         self,
@@ -54,6 +59,7 @@ class Publisher:
         *,
         over: str | None = None,
         after: int = 0,
+        cause: Envelope | None = None,
         patience: float | None = None,
     ) -> int:
         """Add `event` unless somebody already did; return its sequence, 0 if the log refused it.
@@ -65,10 +71,17 @@ class Publisher:
         headers = {_EXPECTED_SEQUENCE: str(after)}
         if over:
             headers[_EXPECTED_SCOPE] = over
-        return await self._send(event, headers, patience)
+        return await self._send(event, headers, cause, patience)
 
-    async def _send(self, event: Event, headers: dict[str, str], patience: float | None) -> int:
-        envelope = Envelope.of(event, source=self._source, now=self._clock(), cause=current())
+    async def _send(
+        self,
+        event: Event,
+        headers: dict[str, str],
+        cause: Envelope | None,
+        patience: float | None,
+    ) -> int:
+        cause = cause or current()
+        envelope = Envelope.of(event, source=self._source, now=self._clock(), cause=cause)
         headers = {"Nats-Msg-Id": envelope.id, "Content-Type": CONTENT_TYPE, **headers}
         try:
             if patience is None:
@@ -77,9 +90,9 @@ class Publisher:
                 async with asyncio.timeout(patience):
                     stored = await self._until_acknowledged(envelope, headers)
         except TimeoutError as error:
-            PUBLISHED.labels(event.fact(), "unavailable").inc()
+            published(event.fact(), "unavailable").inc()
             raise LogUnavailableError(f"no acknowledgement within {patience} s") from error
-        PUBLISHED.labels(event.fact(), "stored" if stored else "already_said").inc()
+        published(event.fact(), "stored" if stored else "already_said").inc()
         return stored
 
     async def _until_acknowledged(self, envelope: Envelope, headers: dict[str, str]) -> int:

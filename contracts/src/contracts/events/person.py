@@ -10,6 +10,7 @@ from contracts.ids import CampaignId, Channel, DeliveryId, Instant, person_token
 
 Via = Literal["callback", "link"]
 Verdict = Literal["human", "robot"]
+AGENT_LIMIT = 256
 ConversionKind = Literal["payment", "subscription", "renewal", "join", "refund"]
 CtaIndex = Annotated[int, Field(ge=0, le=99)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
@@ -20,7 +21,8 @@ class CtaClicked(Event):
 
     `source_id` is the callback query's id, or the redirect's own click id. `user_id` is None for
     a link, as a web request does not say who made it. `rule` is the version of the rule that gave
-    `verdict`, so that a replay can judge again.
+    `verdict`, and a link's `agent` (the user agent, cut) and `ahead` (the request said that nobody
+    waits for its page) are all that it went by, so that a replay can judge again.
     """
 
     type: ClassVar[str] = "fingerpost.cta.clicked.v1"
@@ -32,6 +34,8 @@ class CtaClicked(Event):
     message_id: int | None = None
     verdict: Verdict
     rule: NonNegativeInt
+    agent: Annotated[str, StringConstraints(max_length=AGENT_LIMIT)] | None = None
+    ahead: bool = False
     clicked_at: Instant
 
     @property

@@ -1,7 +1,7 @@
-"""`python -m clicks`: serve until SIGTERM."""
+"""`python -m clicks`: serve until SIGTERM, or do what a command asks for."""
 
 import sys
 
-from clicks.app import main
+from clicks.cli import main
 
 sys.exit(main())

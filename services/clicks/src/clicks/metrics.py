@@ -1,12 +1,17 @@
 """What clicks counts, besides what every service does."""
 
-from prometheus_client import Counter, Histogram
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram
 
 UPDATES = Counter(
     "fingerpost_clicks_updates_total",
     "Updates and followed links, by what came of them.",
     ["kind", "outcome"],
 )
+updates = cache(UPDATES.labels)
+"""The counter of a kind and an outcome: finding it anew each time costs more than counting."""
+
 REFUSED = Counter(
     "fingerpost_clicks_refused_total", "What was not believed or not understood.", ["reason"]
 )
@@ -19,4 +24,30 @@ CALLS = Counter(
     "fingerpost_clicks_calls_total",
     "Calls of the Bot API, by how they ended.",
     ["method", "outcome"],
+)
+LOOK_UPS = Counter(
+    "fingerpost_clicks_look_ups_total",
+    "Due events that were looked up in the log, not found in memory.",
+)
+POLLING = Gauge(
+    "fingerpost_clicks_polling", "1 while this process polls for its bot, 0 while it stands by."
+)
+RECOVERED = Counter(
+    "fingerpost_clicks_stars_recovered_total",
+    "Payments and refunds of which Telegram did not tell, found among the bot's transactions.",
+    ["kind"],
+)
+COMPARED = Gauge(
+    "fingerpost_clicks_stars_compared_timestamp_seconds",
+    "When the bot's transactions were last compared with the log.",
+)
+INVITES = Counter(
+    "fingerpost_clicks_invites_total",
+    "Invite links that were made or refused, and join requests, by what came of them.",
+    ["what", "outcome"],
+)
+CONVERSIONS = Counter(
+    "fingerpost_clicks_conversions_total",
+    "Conversions that other systems told us of, and events of Stripe, by what came of them.",
+    ["source", "outcome"],
 )

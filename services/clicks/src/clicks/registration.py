@@ -1,10 +1,9 @@
 """Tells Telegram where the webhook is, and sees to it that Telegram goes on knowing."""
 
 import asyncio
-from typing import Any
 
 from chassis.logs import logger
-from clicks.domain.updates import WANTED
+from clicks.domain.webhook import Webhook
 from clicks.telegram import Telegram, TelegramError
 
 _PERIOD = 60.0
@@ -13,31 +12,20 @@ log = logger(__name__)
 
 
 async def keep_registered(
-    telegram: Telegram, *, url: str, secret: str, period: float = _PERIOD
+    telegram: Telegram, webhook: Webhook, *, secret: str, period: float = _PERIOD
 ) -> None:
     """Set the webhook, then look every `period` seconds, for ever; repair it where it differs.
 
     Any number of replicas may do so: they all ask for the same.
     """
-    wanted = {"url": url, "allowed_updates": list(WANTED)}
-    await telegram.insist("setWebhook", {**wanted, "secret_token": secret})
+    wanted = {**webhook.parameters, "secret_token": secret}
+    await telegram.insist("setWebhook", wanted)
     while True:
         found = await telegram.insist("getWebhookInfo", {})
-        problem = _difference(found, wanted)
-        if problem is None:
+        if differences := webhook.differences(found):
+            problem = f"{'; '.join(differences)}: somebody changed it"
+            await telegram.trouble("getWebhookInfo", TelegramError(problem))
+            await telegram.insist("setWebhook", wanted)
+        else:
             telegram.settled()
             await asyncio.sleep(period)
-        else:
-            await telegram.trouble("getWebhookInfo", TelegramError(problem))
-            await telegram.insist("setWebhook", {**wanted, "secret_token": secret})
-
-
-def _difference(found: object, wanted: dict[str, Any]) -> str | None:
-    info = found if isinstance(found, dict) else {}
-    if info.get("url") != wanted["url"]:
-        return (
-            f"the webhook is {info.get('url')!r} instead of {wanted['url']!r}; somebody changed it"
-        )
-    if sorted(info.get("allowed_updates") or ()) != sorted(wanted["allowed_updates"]):
-        return "the webhook has other allowed_updates; somebody changed them"
-    return None

@@ -1,106 +1,193 @@
-"""The HTTP edge: Telegram's webhook, and the links that people follow."""
+"""The HTTP edge: Telegram's webhook, and the links that people follow.
+
+Both are plain ASGI, without a request and a response object around it: a tap is to cost little
+more than its acknowledgement by the log.
+"""
 
 import hmac
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from pydantic_core import from_json, to_json
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from chassis.log import LogUnavailableError
+from clicks.callers import Callers
 from clicks.domain.calls import Call
+from clicks.domain.links import Visit, visit
+from clicks.domain.webhook import PATH
+from clicks.joins import NoInviteError
 from clicks.metrics import REFUSED
 
-WEBHOOK_PATH = "/telegram/webhook"
+LINK_PATH = "/r/"
 _LARGEST_BODY = 256 * 1024
-_SECRET_HEADER = "x-telegram-bot-api-secret-token"  # noqa: S105  a header's name
-_COME_BACK = {"Retry-After": "5"}
-_NOT_STORED = {"Cache-Control": "no-store"}
+_SAFE = ":/%#?=@[]!$&'()*+,;"
+"""What of a target may stand in a header as it is; the rest is quoted."""
+
+Header = tuple[bytes, bytes]
+_SECRET_HEADER = b"x-telegram-bot-api-secret-token"
+_JSON: Header = (b"content-type", b"application/json")
+_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+_COME_BACK: Header = (b"retry-after", b"5")
+_COME_BACK_LATER: Header = (b"retry-after", b"600")
+_NOT_STORED: Header = (b"cache-control", b"no-store")
+_NO_REFERRER: Header = (b"referrer-policy", b"no-referrer")
+_NOT_INDEXED: Header = (b"x-robots-tag", b"noindex, nofollow")
 _PAGE = "<!doctype html><meta charset=utf-8><title>{0}</title><h1>{0}</h1><p>{1}</p>"
-_NOT_FOUND = _PAGE.format("Not found", "This link is not, or no longer, active.")
-_LATER = _PAGE.format("One moment", "Please try this link again in a few seconds.")
+_NOT_FOUND = _PAGE.format("Not found", "This link is not, or no longer, active.").encode()
+_LATER = _PAGE.format("One moment", "Please try this link again in a few seconds.").encode()
+_TOO_MANY = _PAGE.format(
+    "Too many at once", "Many people of your network come here. Please try again in a minute."
+).encode()
+_NO_INVITE = _PAGE.format(
+    "No entrance yet", "This invitation cannot be used at the moment. Please try again later."
+).encode()
 
 HandleUpdate = Callable[[object], Awaitable[tuple[Call, ...]]]
 Answer = Callable[[Call], Awaitable[None]]
 
 
 class FollowLink(Protocol):
-    """Records a followed link and returns its target; raises LogUnavailableError."""
+    """Records a followed link and returns its target.
 
-    async def __call__(self, token: str, *, method: str, user_agent: str) -> str | None: ...
+    Raises LogUnavailableError, or NoInviteError where the click is recorded but leads nowhere yet.
+    """
+
+    async def __call__(self, token: str, visit: Visit) -> str | None: ...
 
 
 def webhook(handle: HandleUpdate, answer: Answer, *, secret: str) -> Route:
-    """Make the route that Telegram posts updates to.
+    """Make the route that Telegram posts updates to."""
+    return Route(PATH, Webhook(handle, answer, secret=secret), methods=["POST"])
+
+
+def redirect(follow: FollowLink, callers: Callers) -> Route:
+    """Make the route of link CTAs; `callers` have so many clicks recorded, and no more."""
+    return Route(f"{LINK_PATH}{{token}}", Redirect(follow, callers), methods=["GET"])
+
+
+class Reply(NamedTuple):
+    """A whole response."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[Header, ...] = ()
+
+    async def send(self, send: Send) -> None:
+        length = (b"content-length", b"%d" % len(self.body))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status,
+                "headers": [length, *self.headers],
+            }
+        )
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Webhook:
+    """Takes one update: 200 says that the log has it, and Telegram may forget it.
 
     The answer to a query goes into the response body, which spares a request. Messages are sent
     by calls of their own: of what is in the body Telegram does not say whether it was refused.
     """
-    expected = secret.encode()
 
-    async def endpoint(request: Request) -> Response:
-        given = request.headers.get(_SECRET_HEADER, "").encode()
-        if not hmac.compare_digest(given, expected):
+    def __init__(self, handle: HandleUpdate, answer: Answer, *, secret: str) -> None:
+        self._handle = handle
+        self._answer = answer
+        self._secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self._reply(scope, receive)).send(send)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        if not hmac.compare_digest(_header(scope, _SECRET_HEADER), self._secret):
             REFUSED.labels("wrong_secret").inc()
-            return Response(status_code=401)
-        body = await _body(request)
+            return Reply(401)
+        body = await _body(receive)
         if body is None:
             REFUSED.labels("too_large").inc()
-            return Response(status_code=413)
+            return Reply(413)
         try:
-            calls = await handle(_document(body))
+            calls = await self._handle(_document(body))
         except LogUnavailableError:
-            return Response(status_code=503, headers=_COME_BACK)
+            return Reply(503, headers=(_COME_BACK,))
         for call in calls:
             if not call.is_answer:
-                await answer(call)
-        return _reply(calls)
-
-    return Route(WEBHOOK_PATH, endpoint, methods=["POST"])
+                await self._answer(call)
+        return _said(calls)
 
 
-def redirect(follow: FollowLink) -> Route:
-    """Make the route of link CTAs: it leads to the campaign's own target and nowhere else."""
+class Redirect:
+    """Leads to the campaign's own target and nowhere else, once the log has the click."""
 
-    async def endpoint(request: Request) -> Response:
-        agent = request.headers.get("user-agent", "")
-        token = request.path_params["token"]
+    def __init__(self, follow: FollowLink, callers: Callers) -> None:
+        self._follow = follow
+        self._callers = callers
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        await (await self._reply(scope)).send(send)
+
+    async def _reply(self, scope: Scope) -> Reply:
+        who = self._callers.who(scope)
+        if wait := self._callers.wait(who):
+            REFUSED.labels("too_many").inc()
+            retry_after = (b"retry-after", b"%d" % wait)
+            return Reply(429, _TOO_MANY, (_HTML, retry_after, _NOT_STORED))
+        headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
+        token = scope["path"].removeprefix(LINK_PATH)
         try:
-            target = await follow(token, method=request.method, user_agent=agent)
+            target = await self._follow(token, visit(scope["method"], headers))
         except LogUnavailableError:
-            return HTMLResponse(_LATER, 503, {**_COME_BACK, **_NOT_STORED})
+            return Reply(503, _LATER, (_HTML, _COME_BACK, _NOT_STORED))
+        except NoInviteError as error:
+            self._callers.spend(who)
+            if error.lasting:
+                return Reply(503, _NO_INVITE, (_HTML, _COME_BACK_LATER, _NOT_STORED))
+            return Reply(503, _LATER, (_HTML, _COME_BACK, _NOT_STORED))
         if target is None:
-            return HTMLResponse(_NOT_FOUND, 404, _NOT_STORED)
-        return RedirectResponse(target, 302, _NOT_STORED)
+            return Reply(404, _NOT_FOUND, (_HTML, _NOT_STORED))
+        self._callers.spend(who)
+        location = (b"location", quote(target, safe=_SAFE).encode())
+        return Reply(302, headers=(location, _NOT_STORED, _NO_REFERRER, _NOT_INDEXED))
 
-    return Route("/r/{token}", endpoint, methods=["GET"])
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """Return a header's value, empty where there is none; ASGI has names in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(receive: Receive) -> bytes | None:
     """Return the body, None where it is too large; no more than the limit is ever held."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST_BODY:
-                return None
-    except ClientDisconnect:
-        return b""
-    return bytes(body)
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return body
 
 
 def _document(body: bytes) -> object:
     """Return the parsed JSON, None for what is none: it is then ignored, and counted, as such."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        document: object = from_json(body)
+    except ValueError:
         return None
+    return document
 
 
-def _reply(calls: Sequence[Call]) -> Response:
+def _said(calls: Sequence[Call]) -> Reply:
     for call in calls:
         if call.is_answer:
-            return Response(json.dumps(call.body()), media_type="application/json")
-    return Response()
+            return Reply(200, to_json(call.body()), (_JSON,))
+    return Reply(200)

@@ -16,6 +16,8 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _CONFLICT_PAUSE = 2.0
 _CONFLICT = 409
+_TOO_MANY = 429
+_SERVER_ERROR = 500
 _FLOOD_SECONDS = 30.0
 """How long a message to a person waits for a flood limit; Telegram waits 60 s for us."""
 _REMEDIES = {
@@ -24,11 +26,11 @@ _REMEDIES = {
 }
 _WEBHOOK_IS_SET = (
     "a webhook is set for this bot, so nothing can be polled: run with"
-    " FINGERPOST_CLICKS_MODE=webhook, or remove the webhook with the method deleteWebhook"
+    " FINGERPOST_CLICKS_MODE=webhook, or remove it with `python -m clicks webhook delete`"
 )
 _OTHER_POLLER = (
     "another program polls with this bot's token: stop it, or give this one a bot of its own;"
-    " with FINGERPOST_CLICKS_MODE=polling only one replica may run"
+    " replicas of clicks agree by their lease if they share one log (NATS_URL)"
 )
 
 log = logger(__name__)
@@ -43,6 +45,12 @@ class TelegramError(Exception):
         super().__init__(description)
         self.status = status
         self.retry_after = retry_after
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may be answered when it is repeated."""
+        status = self.status
+        return status is None or status == _TOO_MANY or status >= _SERVER_ERROR
 
     def explanation(self) -> str:
         """Return what happened and, where we know it, the remedy."""

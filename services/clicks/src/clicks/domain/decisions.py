@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from clicks.domain.calls import (
     Bot,
@@ -14,19 +13,25 @@ from clicks.domain.calls import (
     say,
     show,
 )
-from clicks.domain.links import RULE_VERSION
-from clicks.domain.updates import Asked, Checkout, Payment, Start, Tap
+from clicks.domain.links import RULE_VERSION, destination
+from clicks.domain.offers import invitation, subscription_offer
+from clicks.domain.updates import Asked, Checkout, Start, Tap, Word
+from clicks.domain.words import words_in
 from contracts.campaign import BotCta, CallbackCta, CopyCta, Cta, DeepLinkCta, JoinCta, LinkCta
 from contracts.envelope import Envelope
-from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDue, PromoDue
+from contracts.events import (
+    BotStarted,
+    BotStopped,
+    CtaClicked,
+    Due,
+    Event,
+    ForgetRequested,
+    GuideDue,
+    PromoDue,
+)
 from contracts.token import CtaRef
 
 STARS = "XTR"
-GONE = "This button is no longer active."
-OFFER_GONE = "This offer is no longer available."
-HELLO = "Hello! Tap a button in one of our channels, and I will take it from there."
-HERE_YOU_ARE = "Here you are:"
-THANKS = "Thank you! Your payment has arrived."
 _STALE = timedelta(minutes=1)
 
 
@@ -38,52 +43,113 @@ class Decision:
     """
 
     calls: tuple[Call, ...] = ()
-    event: CtaClicked | BotStarted | ConversionRecorded | None = None
+    event: Event | None = None
     refused: str | None = None
+
+
+def plan_of(due: Envelope | None) -> Due | None:
+    """Return what was to be posted, None where `due` does not say."""
+    return due.data if due and isinstance(due.data, GuideDue | PromoDue) else None
 
 
 def cta_of(due: Envelope | None, ref: CtaRef) -> Cta | None:
     """Return the CTA that `ref` means in its due event, None where there is none."""
-    if due is None or not isinstance(due.data, GuideDue | PromoDue):
-        return None
-    ctas = due.data.variant.ctas
+    plan = plan_of(due)
+    ctas = plan.variant.ctas if plan else ()
     return ctas[ref.cta] if ref.cta < len(ctas) else None
 
 
-def decide(asked: Asked, ref: CtaRef, cta: Cta | None, bot: Bot, now: datetime) -> Decision:
-    """Decide on an update whose token stands for `ref`; `cta` is None where the log has none."""
-    if isinstance(asked, Payment):
-        return _record_payment(asked, ref, now)
-    if cta is None:
+def decide(
+    asked: Asked,
+    ref: CtaRef,
+    due: Envelope | None,
+    bot: Bot,
+    now: datetime,
+    *,
+    posted_by: int | None = None,
+) -> Decision:
+    """Decide on what came with the token of `ref`, of which the log has the event `due`.
+
+    `posted_by` is the bot that posted the delivery, None where the log does not name one. A token
+    counts at that bot only, and for that only for which its button hands it out.
+    """
+    plan, cta = plan_of(due), cta_of(due, ref)
+    if plan is None:
         return refuse(asked, "unknown delivery")
+    if cta is None:
+        return refuse(asked, "unknown cta")
+    if posted_by not in (None, bot.id):
+        return refuse(asked, "other bot")
     match asked:
         case Tap():
             return _record_tap(asked, ref, cta, bot, now)
         case Start():
-            return _record_start(asked, ref, cta, bot, now)
+            return _record_start(asked, ref, cta, plan, bot, now)
         case Checkout():
             return _check_out(asked, cta)
 
 
 def refuse(asked: Asked, reason: str) -> Decision:
     """Answer politely what is not believed; nothing is recorded."""
+    words = words_in(asked.language)
     match asked:
         case Tap():
-            return Decision((show(asked.id, GONE),), refused=reason)
+            return Decision((show(asked.id, words.gone),), refused=reason)
         case Start():
-            return Decision((say(asked.chat_id, HELLO),), refused=reason)
+            return Decision((say(asked.chat_id, words.hello),), refused=reason)
         case Checkout():
-            return Decision((refuse_checkout(asked.id, OFFER_GONE),), refused=reason)
-        case Payment():
-            return Decision(refused=reason)
+            return Decision((refuse_checkout(asked.id, words.offer_gone),), refused=reason)
+
+
+def put_off(checkout: Checkout) -> Decision:
+    """Ask to try again: Telegram waits 10 s and then tells the person that the bot is broken."""
+    words = words_in(checkout.language)
+    return Decision((refuse_checkout(checkout.id, words.later),), refused="log unavailable")
+
+
+def slow_down(request: Tap | Start | Word) -> Decision:
+    """Tell a person who taps too often that this time does not count; nothing is recorded.
+
+    Only a tap is answered: other answers are messages, of which the bot has few for everybody.
+    """
+    if not isinstance(request, Tap):
+        return Decision(refused="too many")
+    words = words_in(request.language)
+    return Decision((show(request.id, words.slow_down),), refused="too many")
 
 
 def greet(start: Start) -> Decision:
     """Answer a person who came by themselves: nothing to record."""
-    return Decision((say(start.chat_id, HELLO),))
+    return Decision((say(start.chat_id, words_in(start.language).hello),))
+
+
+def heed(word: Word, bot: Bot, now: datetime) -> Decision:
+    """Answer what a person wrote to the bot, and record what they want of it."""
+    words = words_in(word.language)
+    said = {
+        "bot_id": bot.id,
+        "update_id": word.id,
+        "user_id": word.user_id,
+        "said_at": moment(word.sent_at, now),
+    }
+    match word.meaning:
+        case "stop":
+            return Decision((say(word.chat_id, words.stopped),), BotStopped(**said))
+        case "forget":
+            return Decision((say(word.chat_id, words.will_forget),), ForgetRequested(**said))
+        case "help":
+            return Decision((say(word.chat_id, words.help),))
 
 
 def _record_tap(tap: Tap, ref: CtaRef, cta: Cta, bot: Bot, now: datetime) -> Decision:
+    match cta:
+        case CallbackCta():
+            answer = cta.answers.get(tap.language, cta.answer)
+            call = show(tap.id, answer, alert=cta.alert)
+        case BotCta():
+            call = open_chat(tap.id, bot.start_link(tap.token))
+        case _:
+            return refuse(tap, "other use")
     clicked = CtaClicked(
         source_id=tap.id,
         delivery=ref.delivery,
@@ -95,38 +161,46 @@ def _record_tap(tap: Tap, ref: CtaRef, cta: Cta, bot: Bot, now: datetime) -> Dec
         rule=RULE_VERSION,
         clicked_at=now,
     )
-    if isinstance(cta, CallbackCta):
-        return Decision((show(tap.id, cta.answer, alert=cta.alert),), clicked)
-    return Decision((open_chat(tap.id, bot.start_link(tap.token)),), clicked)
+    return Decision((call,), clicked)
 
 
-def _record_start(start: Start, ref: CtaRef, cta: Cta, bot: Bot, now: datetime) -> Decision:
+def _record_start(
+    start: Start, ref: CtaRef, cta: Cta, plan: Due, bot: Bot, now: datetime
+) -> Decision:
+    welcome = _welcome(start, ref, cta, plan)
+    if not welcome:
+        return refuse(start, "other use")
     started = BotStarted(
         bot_id=bot.id,
         update_id=start.id,
         delivery=ref.delivery,
         cta=ref.cta,
         user_id=start.user_id,
-        started_at=_moment(start.sent_at, now),
+        started_at=moment(start.sent_at, now),
     )
-    return Decision(_welcome(start, cta), started)
+    return Decision(welcome, started)
 
 
-def _welcome(start: Start, cta: Cta) -> tuple[Call, ...]:
+def _welcome(start: Start, ref: CtaRef, cta: Cta, plan: Due) -> tuple[Call, ...]:
+    """Return what is said first; nothing where the button of `cta` leads to no bot."""
     match cta:
         case BotCta() | DeepLinkCta():
-            greeting = say(start.chat_id, cta.greeting, label=cta.label, target=cta.target)
+            text = cta.greetings.get(start.language, cta.greeting)
+            greeting = say(start.chat_id, text, label=cta.label, target=cta.target)
             if cta.offer is None:
                 return (greeting,)
+            if cta.offer.subscription:
+                words = words_in(start.language)
+                return greeting, subscription_offer(start.chat_id, cta.offer, start.token, words)
             return greeting, invoice(start.chat_id, cta.offer, payload=start.token)
         case JoinCta():
-            return (say(start.chat_id, HELLO),)
+            return (invitation(start.chat_id, cta, ref, words_in(start.language)),)
         case LinkCta():
-            return (say(start.chat_id, HERE_YOU_ARE, label=cta.label, target=cta.target),)
-        case CallbackCta():
-            return (say(start.chat_id, cta.answer),)
-        case CopyCta():  # its token is in no button
-            return (say(start.chat_id, cta.copied),)
+            text = words_in(start.language).here_you_are
+            target = destination(cta, plan, fp_cta=start.token)
+            return (say(start.chat_id, text, label=cta.label, target=target),)
+        case CallbackCta() | CopyCta():
+            return ()
 
 
 def _check_out(checkout: Checkout, cta: Cta) -> Decision:
@@ -136,25 +210,7 @@ def _check_out(checkout: Checkout, cta: Cta) -> Decision:
     return Decision((allow_checkout(checkout.id),))
 
 
-def _record_payment(payment: Payment, ref: CtaRef, now: datetime) -> Decision:
-    # The money has changed hands: what the token stands for need not be looked up again.
-    if payment.currency != STARS:
-        return refuse(payment, "other offer")
-    paid = ConversionRecorded(
-        source="stars",
-        source_id=payment.id,
-        kind="payment",
-        amount=Decimal(payment.amount),
-        currency=STARS,
-        user_id=payment.user_id,
-        delivery=ref.delivery,
-        cta=ref.cta,
-        occurred_at=_moment(payment.sent_at, now),
-    )
-    return Decision((say(payment.chat_id, THANKS),), paid)
-
-
-def _moment(sent_at: int | None, now: datetime) -> datetime:
+def moment(sent_at: int | None, now: datetime) -> datetime:
     """Date a message that waited out an outage by Telegram, to the second; a fresh one by `now`.
 
     Taps carry no date, so fresh messages are dated by the same clock as taps are: a start must not

@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from contracts.events import ChannelDisabled, ChannelEnabled, Event
 
-KIND = "my_chat_member"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 _CLOCKS = timedelta(minutes=1)
 """By how much our clocks and Telegram's, which tells whole seconds, may differ."""
@@ -21,6 +20,8 @@ _CLOCKS = timedelta(minutes=1)
 class Admitted:
     """The bot may post in a chat from now on."""
 
+    kind: ClassVar[str] = "my_chat_member"
+    id: int
     bot_id: int
     chat_id: int
     username: str | None
@@ -33,18 +34,19 @@ class Admitted:
         return (str(self.chat_id), *([self.username] if self.username else []))
 
 
-def admission(update: object) -> Admitted | None:
-    """Return where the parsed JSON of an update lets the bot post; None where it does not."""
-    match update:
+def admission(number: int, change: Mapping[str, Any]) -> Admitted | None:
+    """Return where a change of the bot's own membership lets it post; None where it does not.
+
+    `number` is the update's.
+    """
+    match change:
         case {
-            "my_chat_member": {
-                "chat": {"id": int(chat_id), "type": str(kind), **chat},
-                "new_chat_member": {"status": str(status), "user": {"id": int(bot_id)}, **rights},
-                **change,
-            }
+            "chat": {"id": int(chat_id), "type": str(kind), **chat},
+            "new_chat_member": {"status": str(status), "user": {"id": int(bot_id)}, **rights},
         } if _may_post(kind, status, rights):
             sent_at = change.get("date")
             return Admitted(
+                number,
                 bot_id,
                 chat_id,
                 _username(chat.get("username")),

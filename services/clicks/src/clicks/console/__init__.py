@@ -1,0 +1,1 @@
+"""What a person asks of clicks: to set, show or remove the bot's webhook."""
