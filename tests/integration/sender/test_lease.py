@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
+from prometheus_client import CollectorRegistry, Gauge
 
+from chassis.lease import Lease
 from chassis.topology import ensure_bucket
 from contracts.streams import SENDER_LEASE, SENDER_SPENDING
 from harness.logs import Log
-from sender.lease import Lease
 from sender.purse import Purse
 
 BOT = 42
@@ -21,6 +22,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def lease(log: Log, bot_id: int, instance: str, **fields: Clock) -> Lease:
+    active = Gauge("active", "1 while active", registry=CollectorRegistry())
+    return Lease(log.js, SENDER_LEASE, str(bot_id), instance, active=active, **fields)
 
 
 @pytest_asyncio.fixture
@@ -40,7 +46,7 @@ async def taken(lease: Lease, seconds: float) -> bool:
 
 
 async def test_one_holds_it_and_another_says_who(bucketed: Log) -> None:
-    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    one, two = lease(bucketed, BOT, "one"), lease(bucketed, BOT, "two")
 
     assert await taken(one, 2)
     assert not await taken(two, 2)
@@ -50,12 +56,12 @@ async def test_one_holds_it_and_another_says_who(bucketed: Log) -> None:
 
 
 async def test_bots_do_not_disturb_each_other(bucketed: Log) -> None:
-    assert await taken(Lease(bucketed.js, 1, "one"), 2)
-    assert await taken(Lease(bucketed.js, 2, "two"), 2)
+    assert await taken(lease(bucketed, 1, "one"), 2)
+    assert await taken(lease(bucketed, 2, "two"), 2)
 
 
 async def test_one_that_was_given_back_is_taken_at_once(bucketed: Log) -> None:
-    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    one, two = lease(bucketed, BOT, "one"), lease(bucketed, BOT, "two")
     await taken(one, 2)
     await taken(two, 0.2)
 
@@ -66,7 +72,7 @@ async def test_one_that_was_given_back_is_taken_at_once(bucketed: Log) -> None:
 
 
 async def test_one_that_is_not_renewed_runs_out_within_ten_seconds(bucketed: Log) -> None:
-    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    one, two = lease(bucketed, BOT, "one"), lease(bucketed, BOT, "two")
     await taken(one, 2)
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -78,7 +84,7 @@ async def test_one_that_is_not_renewed_runs_out_within_ten_seconds(bucketed: Log
 
 
 async def test_one_that_is_renewed_does_not_run_out(bucketed: Log) -> None:
-    one, two = Lease(bucketed.js, BOT, "one"), Lease(bucketed.js, BOT, "two")
+    one, two = lease(bucketed, BOT, "one"), lease(bucketed, BOT, "two")
     await taken(one, 2)
     keeping = asyncio.create_task(one.keep())
 
@@ -90,7 +96,7 @@ async def test_one_that_is_renewed_does_not_run_out(bucketed: Log) -> None:
 
 async def test_a_holder_that_was_frozen_may_not_send_and_cannot_renew(bucketed: Log) -> None:
     clock = Clock()
-    one, two = Lease(bucketed.js, BOT, "one", now=clock), Lease(bucketed.js, BOT, "two")
+    one, two = lease(bucketed, BOT, "one", now=clock), lease(bucketed, BOT, "two")
     await taken(one, 2)
     assert await taken(two, 10)
     assert one.held  # its clock stood still
@@ -108,7 +114,7 @@ async def test_a_holder_that_was_frozen_may_not_send_and_cannot_renew(bucketed: 
 async def test_a_word_that_was_taken_although_its_answer_was_lost_is_its_own(
     bucketed: Log,
 ) -> None:
-    one = Lease(bucketed.js, BOT, "one")
+    one = lease(bucketed, BOT, "one")
     await taken(one, 2)
     bucket = await bucketed.js.key_value(SENDER_LEASE.name)
     await bucket.put(str(BOT), one._value())

@@ -10,9 +10,11 @@ import nats.errors
 from aiogram.exceptions import AiogramError
 from faststream.nats import NatsRouter
 from nats.js.errors import Error as JetStreamError
+from prometheus_client import Gauge
 
 from chassis.clock import Clock, utc_now
 from chassis.console import UnavailableError
+from chassis.lease import Lease
 from chassis.logs import logger
 from chassis.service import Connection, Service
 from chassis.settings import ServiceSettings, load, refuse
@@ -35,7 +37,6 @@ from sender.domain.pacing import Limits, Pacing
 from sender.followups import FollowUps
 from sender.handlers import Desk, router, take_up_resolved
 from sender.lane import Lane, Room, Token
-from sender.lease import Lease
 from sender.ledger import Ledger
 from sender.limiter import Limiter
 from sender.memory import remember
@@ -48,6 +49,9 @@ _RETRY_LOG_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 _RECORD_SECONDS = 10
 """How long a stop waits, after the longest send, for the log to take its outcome."""
+_ACTIVE = Gauge(
+    "fingerpost_sender_active", "1 while this process sends for its bots, 0 while it stands by."
+)
 _AWAY = (JetStreamError, nats.errors.Error, TimeoutError, OSError)
 
 log = logger(__name__)
@@ -82,7 +86,9 @@ class Lanes:
         main = self._bots[MAIN_BOT].id
         try:
             await self._service.broker.start()
-            lease = self._lease = Lease(connection.js, main, self._settings.instance)
+            lease = self._lease = Lease(
+                connection.js, SENDER_LEASE, str(main), self._settings.instance, active=_ACTIVE
+            )
             while True:
                 await _once(self._may_send)
                 log.info("standing by", bot_id=main)
