@@ -14,6 +14,7 @@ PARTS = {
     "scheduler": "bench.scheduling",
     "sender": "bench.sending",
     "clicks": "bench.clicks",
+    "analytics": "bench.projecting",
 }
 """Each part is a module with `async def measure() -> list[Row]`."""
 

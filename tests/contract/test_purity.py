@@ -8,9 +8,9 @@ import pytest
 
 PURE = {
     "__future__", "abc", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal",
-    "enum", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator", "re",
-    "ipaddress", "statistics", "string", "types", "typing", "unicodedata", "urllib.parse",
-    "zoneinfo",
+    "difflib", "enum", "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "json",
+    "math", "operator", "re", "statistics", "string", "types", "typing", "unicodedata",
+    "urllib.parse", "zoneinfo",
     "contracts", "crawleruseragents", "cronsim", "idna", "pydantic", "pydantic_core",
 }  # fmt: skip
 ACTS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}

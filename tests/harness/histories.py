@@ -23,6 +23,7 @@ from contracts.events import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
     PromoDue,
     SlotMissed,
     UserForgotten,
@@ -96,11 +97,22 @@ def _attempted() -> st.SearchStrategy[Event]:
             fields["retry_at"] = SLOT if again else None
         if kind is MessageSent:
             fields["audience"] = 100 if again else None
-        if kind is MessageSkipped:
+            fields["sent_at"] = SLOT + timedelta(days=attempt)
+        if kind is MessageWithdrawn:
+            fields["action"] = ("edit", "delete")[attempt - 1]
+            fields["outcome"] = "refused" if again else "done"
+        if kind in {MessageSkipped, MessageWithdrawn}:
             del fields["attempt"]
         return example(kind, **fields)
 
-    kinds = (MessageClaimed, MessageFailed, MessageUncertain, MessageSent, MessageSkipped)
+    kinds = (
+        MessageClaimed,
+        MessageFailed,
+        MessageUncertain,
+        MessageSent,
+        MessageSkipped,
+        MessageWithdrawn,
+    )
     return st.builds(make, st.sampled_from(kinds), _campaign, _number, _attempt, st.booleans())
 
 
@@ -119,30 +131,55 @@ def _decided() -> st.SearchStrategy[Event]:
 
 
 def _acted() -> st.SearchStrategy[Event]:
-    def make(kind: type[Event], campaign: str, slot: int, person: int | None, number: int) -> Event:
+    def make(
+        kind: type[Event], campaign: str, slot: int, person: int | None, number: int, day: int
+    ) -> Event:
         delivery = _slot(campaign, slot)["delivery"]
+        at = SLOT + timedelta(days=day)
         if kind is CtaClicked:
-            verdict = "robot" if number % 5 == 0 else "human"
             source = f"tap-{campaign}-{slot}-{person}-{number}"
             return example(
-                kind, source_id=source, delivery=delivery, user_id=person, verdict=verdict
+                kind,
+                source_id=source,
+                delivery=delivery,
+                user_id=person,
+                via="callback" if person else "link",
+                verdict="robot" if number % 5 == 0 else "human",
+                clicked_at=at,
             )
         if kind is BotStarted:
             update = slot * 100 + (person or 9) * 10 + number
-            return example(kind, update_id=update, delivery=delivery, user_id=person or 9)
-        source = f"paid-{campaign}-{slot}-{person}-{number}"
-        refund = {"kind": "refund", "amount": -5} if number % 4 == 0 else {}
-        return example(
-            kind,
-            source_id=source,
-            delivery=None if number == 1 else delivery,
-            user_id=person,
-            **refund,
-        )
+            return example(
+                kind, update_id=update, delivery=delivery, user_id=person or 9, started_at=at
+            )
+        return _converted(campaign, slot, person, number, day)
 
     kinds = (CtaClicked, BotStarted, ConversionRecorded)
     return st.builds(
-        make, st.sampled_from(kinds), _campaign, _number, st.sampled_from(_PEOPLE), _small
+        make, st.sampled_from(kinds), _campaign, _number, st.sampled_from(_PEOPLE), _small, _day
+    )
+
+
+def _converted(campaign: str, slot: int, person: int | None, number: int, day: int) -> Event:
+    """Make a conversion; by `number` it says less and less of what led to it, or is a refund."""
+    source = f"paid-{campaign}-{slot}-{person}"
+    known: list[dict[str, Any]] = [
+        {"kind": "refund", "amount": -5, "refund_of": f"{source}-{1 + day % 5}"},
+        {},
+        {"click_id": f"tap-{campaign}-{slot}-None-{1 + day % 3}"},
+        {"campaign": campaign, "channel": ("@other", CHANNEL, None)[day % 3]},
+        {"kind": "refund", "amount": -5, "delivery": _slot(campaign, slot)["delivery"]},
+        {"delivery": _slot(campaign, slot)["delivery"]},
+    ]
+    return example(
+        ConversionRecorded,
+        **{
+            "source_id": f"{source}-{number}",
+            "user_id": person,
+            "delivery": None,
+            "occurred_at": SLOT + timedelta(days=day),
+            **known[number],
+        },
     )
 
 
@@ -150,6 +187,7 @@ _campaign = st.sampled_from(sorted(_CAMPAIGNS))
 _number = st.integers(0, _SLOTS - 1)
 _attempt = st.integers(1, 2)
 _small = st.integers(0, 5)
+_day = st.integers(0, 9)
 
 
 def histories(most: int = 40) -> st.SearchStrategy[list[Envelope]]:
@@ -166,7 +204,7 @@ def cuts(history: list[Envelope], places: list[int]) -> list[list[Envelope]]:
 
 
 def every_event() -> list[Event]:
-    """Return the story of one guide and one promo, with every event that there is."""
+    """Return the story of one guide and one promo, with every event that makes a row."""
     promos = plan("promos", zone="Pacific/Auckland", variants=2)
     return [
         example(CampaignDefined),
@@ -180,6 +218,7 @@ def every_event() -> list[Event]:
         example(MessageClaimed, attempt=2),
         example(MessageUncertain, attempt=2),
         example(MessageSent, attempt=2, reconciled=True),
+        example(MessageWithdrawn),
         example(SlotMissed),
         example(MessageSkipped, **_message("guides", 1)),
         example(CtaClicked),

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nats.js import JetStreamContext
 
+from analytics.domain.fold import Entry as Numbered
 from chassis.log import Publisher, Reader
 from chassis.service import Connection
 from chassis.topology import ensure_stream
@@ -40,6 +41,10 @@ class Log:
     async def envelopes(self) -> list[Envelope]:
         """Return everything in the log, in order."""
         return [entry.envelope for entry in await self.reader.replay((">",))]
+
+    async def numbered(self) -> list[Numbered]:
+        """Return everything that can be read in the log, with its sequences."""
+        return [Numbered(e.sequence, e.envelope) for e in await self.reader.replay((">",))]
 
     async def effective_since(self, campaign: str = "guides") -> datetime:
         """Return since when the campaign's first definition counts: not before the log had it."""

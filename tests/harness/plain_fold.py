@@ -1,64 +1,39 @@
-"""The tables as a plain fold of the log: by definition, over the whole of it, without any SQL.
+"""The tables and figures as a plain fold of the whole log, in memory: what tests compare with."""
 
-Written apart from `analytics.domain`, which goes event by event: where the two agree, row by row,
-neither is likely to be wrong. Rows are tuples in the order of the tables' columns.
-"""
-
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date
 from decimal import Decimal
 from math import sqrt
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from analytics.domain.fold import Entry
+from analytics.domain.plain_fold import Zones, row_of, strands
 from contracts.envelope import Envelope
-from contracts.events import (
-    BotStarted,
-    CampaignDefined,
-    CampaignPaused,
-    CampaignResumed,
-    CampaignRetired,
-    ConversionRecorded,
-    CtaClicked,
-    Event,
-    GuideDue,
-    MessageClaimed,
-    MessageFailed,
-    MessageSent,
-    MessageSkipped,
-    MessageUncertain,
-    PromoDue,
-    SlotMissed,
-)
+from contracts.events import BotStarted, ConversionRecorded, CtaClicked, Event
+from harness.plain_attribution import WEEK, credits_of
 
 Rows = set[tuple[Any, ...]]
 
-_DECISIONS = (CampaignPaused, CampaignResumed, CampaignRetired)
-_PLANS = (GuideDue, PromoDue, SlotMissed)
-_ATTEMPTS = (MessageClaimed, MessageFailed, MessageUncertain, MessageSent)
+TABLES = ("campaigns", "variants", "deliveries", "clicks", "starts", "conversions")
 
 
-def tables_of(log: Sequence[Envelope]) -> dict[str, Rows]:
-    """Return every table that the log amounts to."""
-    once = {envelope.id: envelope for envelope in reversed(log)}
+def numbered(history: Iterable[Envelope], start: int = 1) -> list[Entry]:
+    """Return the events with the sequences that a log without gaps gives them."""
+    return [Entry(number, envelope) for number, envelope in enumerate(history, start)]
+
+
+def tables_of(log: Iterable[Entry]) -> dict[str, Rows]:
+    """Return every table that the log amounts to, rows as tuples in the order of the columns."""
+    zones = Zones()
+    stories: dict[str, dict[tuple[str, ...], list[Entry]]] = {name: {} for name in TABLES}
+    for entry in log:
+        zones.add(entry)
+        for table, key in strands(entry):
+            if table in stories:
+                stories[table].setdefault(key, []).append(entry)
     return {
-        "campaigns": _campaigns(log),
-        "variants": _variants(log),
-        "deliveries": _deliveries(log),
-        "clicks": {
-            (i, e.delivery, e.cta, e.user_id, e.via, e.verdict, e.rule, e.message_id, e.clicked_at)
-            for i, e in _of(CtaClicked, once.values())
-        },
-        "starts": {
-            (i, e.delivery, e.cta, e.user_id, e.bot_id, e.started_at)
-            for i, e in _of(BotStarted, once.values())
-        },
-        "conversions": {
-            (i, e.source, e.source_id, e.kind, e.amount, e.currency, e.user_id, *_credit(e))
-            for i, e in _of(ConversionRecorded, once.values())
-        },
+        table: {row for key, story in found.items() if (row := row_of(table, key, story, zones))}
+        for table, found in stories.items()
     }
 
 
@@ -66,127 +41,30 @@ def _of(kind: type[Event], log: Iterable[Envelope]) -> list[tuple[str, Any]]:
     return [(envelope.id, envelope.data) for envelope in log if isinstance(envelope.data, kind)]
 
 
-def _credit(event: ConversionRecorded) -> tuple[Any, ...]:
-    return event.delivery, event.cta, event.occurred_at
-
-
-def _campaigns(log: Sequence[Envelope]) -> Rows:
-    stories = defaultdict(list)
-    for envelope in log:
-        if isinstance(envelope.data, (CampaignDefined, *_DECISIONS)):
-            stories[envelope.data.campaign].append(envelope)
-    return {_campaign(name, story) for name, story in stories.items()}
-
-
-def _campaign(name: str, story: list[Envelope]) -> tuple[Any, ...]:
-    definitions = [e for e in story if isinstance(e.data, CampaignDefined)]
-    decisions = [e.data for e in story if isinstance(e.data, _DECISIONS)]
-    last: Any = decisions[-1] if decisions else None
-    revived = isinstance(last, CampaignRetired) and isinstance(story[-1].data, CampaignDefined)
-    state = "active"
-    if isinstance(last, CampaignPaused):
-        state = "paused"
-    elif isinstance(last, CampaignRetired) and not revived:
-        state = "retired"
-    newest: Any = definitions[-1].data if definitions else None
-    plan = newest.definition if newest else None
-    return (
-        name,
-        *((plan.kind, plan.title, plan.zone, newest.revision) if plan else (None,) * 4),
-        state,
-        definitions[-1].time if definitions else None,
-        last.until if isinstance(last, CampaignPaused) else None,
-        *((last.note, last.actor) if last else (None, None)),
-    )
-
-
-def _variants(log: Sequence[Envelope]) -> Rows:
-    rows = {}
-    for _, event in _of(CampaignDefined, log):
-        for variant in event.definition.variants:
-            ctas = json.dumps([cta.model_dump(mode="json") for cta in variant.ctas])
-            key = (event.campaign, variant.id)
-            rows[key] = (*key, variant.text, ctas, event.revision)
-    return set(rows.values())
-
-
-def _deliveries(log: Sequence[Envelope]) -> Rows:
-    stories: dict[str, list[Any]] = defaultdict(list)
-    days: dict[str, date] = {}
-    zones: dict[str, ZoneInfo] = {}
-    for event in (envelope.data for envelope in log):
-        if isinstance(event, CampaignDefined):
-            zones[event.campaign] = ZoneInfo(event.definition.zone)
-        if isinstance(event, (*_PLANS, *_ATTEMPTS, MessageSkipped)):
-            stories[event.delivery].append(event)
-            if isinstance(event, _PLANS):
-                local = event.scheduled_for.astimezone(zones.get(event.campaign, UTC))
-                days.setdefault(event.delivery, local.date())
-    return {_delivery(name, story, days.get(name)) for name, story in stories.items()}
-
-
-def _first(kinds: Any, story: list[Any]) -> Any:
-    return next((event for event in story if isinstance(event, kinds)), None)
-
-
-def _delivery(name: str, story: list[Any], day: Any) -> tuple[Any, ...]:
-    plan, due = _first(_PLANS, story), _first((GuideDue, PromoDue), story)
-    sent = _first(MessageSent, story)
-    variants = [
-        event.variant if isinstance(event.variant, str) else event.variant.id
-        for event in story
-        if not isinstance(event, SlotMissed)
-    ]
-    return (
-        name,
-        story[0].campaign,
-        story[0].kind,
-        variants[0] if variants else None,
-        story[0].channel,
-        *((plan.revision, plan.scheduled_for, day, plan.ordinal) if plan else (None,) * 4),
-        *((due.trigger, due.expires_at) if due else (None, None)),
-        *_state(story),
-        max((event.attempt for event in story if isinstance(event, _ATTEMPTS)), default=0),
-        *((sent.sent_at, sent.chat_id, sent.message_id) if sent else (None,) * 3),
-        *((sent.latency_ms, sent.audience, sent.reconciled) if sent else (None,) * 3),
-    )
-
-
-def _state(story: list[Any]) -> tuple[Any, ...]:
-    """Return state, reason, description and the time of another attempt."""
-    if _first(MessageSent, story):
-        return "sent", None, None, None
-    for kind, state in ((MessageSkipped, "skipped"), (SlotMissed, "missed")):
-        if end := _first(kind, story):
-            return state, end.reason, None, None
-    attempts = [event for event in story if isinstance(event, _ATTEMPTS)]
-    if not attempts:
-        return "due", None, None, None
-    newest = max(event.attempt for event in attempts)
-    last = [event for event in attempts if event.attempt == newest]
-    if failed := _first(MessageFailed, last):
-        state = "due" if failed.retry_at else "failed"
-        return state, failed.failure, failed.description, failed.retry_at
-    if uncertain := _first(MessageUncertain, last):
-        return "uncertain", uncertain.policy, uncertain.description, None
-    return "claimed", None, None, None
-
-
-def figures_of(log: Sequence[Envelope], kind: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Return `promo_conversion` or `guide_engagement` by (campaign, variant, channel, day)."""
+def figures_of(
+    log: Sequence[Envelope],
+    kind: str | None,
+    keys: Sequence[str] = ("campaign", "variant", "channel", "day"),
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the figures of deliveries of a kind, None: of all, by `keys`."""
     once = list({envelope.id: envelope for envelope in reversed(log)}.values())
     posts: dict[str, tuple[Any, ...]] = {}
     sums: dict[tuple[Any, ...], dict[str, list[Any]]] = defaultdict(
         lambda: {"deliveries": [], "log": []}
     )
-    for row in _deliveries(log):
-        if row[2] == kind and row[3] is not None and (row[7] or row[16]):
-            posts[row[0]] = (row[1], row[3], row[4], row[7] or row[16].date())
+    deliveries = tables_of(numbered(log))["deliveries"]
+    for row in deliveries:
+        if kind in {None, row[2]} and row[3] is not None and (row[7] or row[16]):
+            day = row[7] or row[16].date()
+            known = {"campaign": row[1], "variant": row[3], "channel": row[4], "day": day}
+            posts[row[0]] = tuple(known[key] for key in keys)
             sums[posts[row[0]]]["deliveries"].append(row)
+    shares = credits_of(log, list(deliveries), WEEK, "last")
+    due_to = {credit.conversion: credit.delivery for credit in shares}
     for envelope in once:
-        key = posts.get(getattr(envelope.data, "delivery", None) or "")
-        if key:
-            sums[key]["log"].append(envelope)
+        delivery = due_to.get(envelope.id, getattr(envelope.data, "delivery", None))
+        if delivery in posts:
+            sums[posts[delivery]]["log"].append(envelope)
     return {key: _figures(part["deliveries"], part["log"]) for key, part in sums.items()}
 
 
@@ -206,6 +84,8 @@ def _figures(deliveries: list[Any], log: list[Envelope]) -> dict[str, Any]:
         "sent": sum(row[11] == "sent" for row in deliveries),
         "audience": sum(audiences) if audiences else None,
         "clicks": len(taps),
+        "repeated_clicks": sum(tap.user_id is not None for tap in taps) - len(people),
+        "unknown_clicks": sum(tap.user_id is None for tap in taps),
         "robot_clicks": len(_of(CtaClicked, log)) - len(taps),
         "unique_clickers": len(people),
         "starts": len(_of(BotStarted, log)),

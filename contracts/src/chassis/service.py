@@ -125,6 +125,11 @@ class Service:
         self.served = Front(self.asgi, hot)
         self._server = _Server(self._uvicorn_config())
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the process is to end: whoever streams an answer for long ends it now."""
+        return self._server.should_exit
+
     def add(self, part: Part) -> None:
         """Run `part` once the log is there."""
         self._parts.append(part)

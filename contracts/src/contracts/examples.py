@@ -42,7 +42,7 @@ from contracts.events import (
     SlotMissed,
     UserForgotten,
 )
-from contracts.events.person import ForgottenCount
+from contracts.events.person import ForgottenAct, ForgottenCount
 from contracts.ids import delivery_id
 
 SLOT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -250,6 +250,21 @@ _FIELDS: dict[type[Event], dict[str, Any]] = {
                 starts=1,
                 conversions=1,
                 revenue={"XTR": Decimal(250)},
+            ),
+        ),
+        "alias": -5,
+        "replaces": (5, 8),
+        "acts": (
+            ForgottenAct(
+                sequence=5,
+                start=BotStarted(
+                    bot_id=BOT,
+                    update_id=10_002,
+                    delivery=PROMO_DELIVERY,
+                    cta=0,
+                    user_id=-5,
+                    started_at=SLOT + timedelta(seconds=11),
+                ),
             ),
         ),
     },

@@ -1,11 +1,13 @@
 """Subjects by which readers ask the log. An event's own subject is `event.subject`."""
 
-from contracts.ids import Channel, DeliveryId, subject_token
+from contracts.ids import Channel, DeliveryId, person_token, subject_token
 
 CAMPAIGNS = "campaign.>"
 DUES = ("guide.due.*", "promo.due.*")
 SLOTS = (*DUES, "slot.missed.*")
 SENT = "message.sent.*"
+FORGET_REQUESTS = "forget.requested.*"
+FORGOTTEN = "user.forgotten.*"
 FAILED = "message.failed.*.*"
 UNCERTAIN = "message.uncertain.*.*"
 WITHDRAWN = "message.withdrawn.*.*"
@@ -55,3 +57,10 @@ def missed_of(delivery: DeliveryId) -> str:
 def messages_of(delivery: DeliveryId) -> tuple[str, ...]:
     """Return the wildcards that match the sender's ledger of one delivery."""
     return (f"message.*.{delivery}", f"message.*.{delivery}.*")
+
+
+def person_of(user_id: int) -> tuple[str, ...]:
+    """Return the wildcards that match every event that names a person."""
+    person = person_token(user_id)
+    facts = ("cta.clicked", "bot.started", "bot.stopped", "forget.requested")
+    return (*(f"{fact}.{person}" for fact in facts), f"conversion.recorded.{person}.>")

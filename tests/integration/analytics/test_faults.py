@@ -10,16 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from analytics.domain.guard import Checkpoint
-from analytics.domain.messages import Decoded
+from analytics.domain.messages import Decoded, Message
 from analytics.feed import Feed
-from analytics.projector import CONSUMER, LogRegressionError, Projector
+from analytics.projector import Projector
 from analytics.store import WRITE_SECONDS, Store
+from chassis.topology import ensure_stream
 from contracts.events import CtaClicked
 from contracts.examples import example
-from contracts.streams import EVENTS
+from contracts.streams import EVENTS, analytics_consumer
 from harness.logs import Log, open_log
 from harness.plain_fold import tables_of
 from harness.servers import embedded_nats
@@ -29,15 +31,21 @@ from stack.postgres_server import PostgresServer
 
 from .conftest import Analytics, CaughtUp, Database, Following, comparable, running
 
+CONSUMER = analytics_consumer(1)
+
 
 def taps(number: int, name: str = "tap") -> list[CtaClicked]:
     return [example(CtaClicked, source_id=f"{name} {n}") for n in range(number)]
 
 
+async def problem_of(projector: Projector) -> str:
+    return projector._problem or ""
+
+
 async def same_as_log(database: Database, log: Log) -> bool:
     tables = await database.tables()
     return tables == {
-        name: comparable(name, rows) for name, rows in tables_of(await log.envelopes()).items()
+        name: comparable(name, rows) for name, rows in tables_of(await log.numbered()).items()
     }
 
 
@@ -48,7 +56,7 @@ async def test_a_crash_between_commit_and_acknowledgement_doubles_nothing(
     caught_up: CaughtUp,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def crash(feed: Feed) -> None:
+    async def crash(feed: Feed, last: Message) -> None:
         raise SystemError("killed")
 
     await log.say(*taps(5))
@@ -79,7 +87,7 @@ async def test_a_crash_before_commit_loses_nothing(
 
     await log.say(*taps(5))
     with monkeypatch.context() as patch:
-        patch.setattr("analytics.store.Store._save", crash)
+        patch.setattr("analytics.store.Store.save", crash)
         with pytest.raises(SystemError, match="killed"):
             async with following() as task:
                 await task
@@ -110,7 +118,7 @@ async def test_what_is_handed_over_again_during_a_slow_write_counts_once_and_in_
         assert after.sequence == max(written)
 
     impatient = replace(CONSUMER, ack_wait=timedelta(seconds=1))
-    monkeypatch.setattr("analytics.projector.CONSUMER", impatient)
+    monkeypatch.setattr("analytics.projector.analytics_consumer", lambda _: impatient)
     monkeypatch.setattr(Store, "write", slowly)
     await log.say(*taps(600))
     async with following():
@@ -143,10 +151,10 @@ async def test_a_write_ends_before_the_consumer_hands_everything_over_again(
     async def problem() -> str:
         return projector._problem or ""
 
-    async with running(projector, log.connection), Store.open(postgres_dsn) as other:
+    async with running(projector, log.connection), Store.open(postgres_dsn, 1) as other:
         await until(database.checkpoint, lambda seen: seen == 0)
-        async with other._connection.transaction():
-            await other._connection.execute("LOCK TABLE fingerpost_v1.clicks IN EXCLUSIVE MODE")
+        async with other.connection.transaction():
+            await other.connection.execute("LOCK TABLE fingerpost_v1.clicks IN EXCLUSIVE MODE")
             await log.say(*taps(5))
             await until(problem, lambda said: said == "TimeoutError()")
         await caught_up()
@@ -157,7 +165,7 @@ async def test_a_write_ends_before_the_consumer_hands_everything_over_again(
 async def test_a_cancellation_that_a_library_swallowed_is_heeded_all_the_same(
     log: Log, database: Database, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def swallow(feed: Feed) -> None:
+    async def swallow(feed: Feed, last: Message) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
 
@@ -286,30 +294,44 @@ async def test_a_log_that_lost_its_tail_halts_the_projector(
 
     async with open_log(server.url) as log:
         await log.say(*taps(written_on, "new"))
-        with pytest.raises(LogRegressionError, match="lost"):
-            await Projector(database.dsn).run(log.connection)
+        projector = Projector(database.dsn)
+        async with running(projector, log.connection):
+            problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
     await server.process.kill()
+    assert "lost" in problem
+    assert "rebuild --accept-differences" in problem
     assert await database.checkpoint() == 5
 
 
-async def test_a_log_created_anew_ends_the_process_with_a_remedy(
-    log: Log, database: Database, following: Following, caught_up: CaughtUp, analytics: Analytics
+async def test_a_log_created_anew_halts_the_service_with_a_remedy_and_without_a_crash(
+    log: Log, database: Database, analytics: Analytics
 ) -> None:
-    await until(database.checkpoint, lambda seen: seen == 0)
     await log.say(*taps(2))
-    await caught_up()
+    await until(database.checkpoint, lambda seen: seen == 2)
+    await analytics.process.kill()
     await log.js.delete_stream("EVENTS")
-    await log.js.add_stream(name="EVENTS", subjects=["cta.clicked.>"])
-    await log.js.publish("cta.clicked.1", b"{}")
+    await ensure_stream(log.js, EVENTS, replicas=1)
+    await log.say(*taps(1, "another log"))
+    analytics.process.start()
 
-    await analytics.process.ended(40)
+    async with httpx.AsyncClient(base_url=analytics.url) as client:
 
-    assert analytics.process.exit_status == 1
+        async def readiness() -> str:
+            with suppress(httpx.TransportError):
+                return (await client.get("/readyz")).json()["checks"]["projection"]
+            return ""
+
+        said = await until(readiness, lambda answer: "halted" in answer, seconds=40)
+        metrics = (await client.get("/metrics")).text
+
+    assert "created anew" in said
+    assert "fingerpost_projection_halted 1.0" in metrics
+    assert analytics.process.running
     (line,) = [
         entry
         for entry in map(json.loads, analytics.process.tail(100).splitlines())
         if entry["level"] == "critical" and "remedy" in entry
     ]
     assert "created anew" in line["problem"]
-    assert "DROP SCHEMA fingerpost_v1 CASCADE" in line["remedy"]
+    assert "rebuild --accept-differences" in line["remedy"]
     assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 2

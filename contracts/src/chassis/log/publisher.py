@@ -59,6 +59,7 @@ class Publisher:
         *,
         over: str | None = None,
         after: int = 0,
+        known_as: str | None = None,
         cause: Envelope | None = None,
         patience: float | None = None,
     ) -> int:
@@ -67,8 +68,12 @@ class Publisher:
         It is taken if the newest event on its subject (or on the wildcard `over`) has the sequence
         `after`, 0 meaning that there is none. A refusal may also mean that an earlier attempt of
         this very call was stored and its answer lost: who must know reads the event back.
+        `known_as` takes the id's place in the duplicate window, for a fact that is said once more
+        on purpose.
         """
         headers = {_EXPECTED_SEQUENCE: str(after)}
+        if known_as:
+            headers["Nats-Msg-Id"] = known_as
         if over:
             headers[_EXPECTED_SCOPE] = over
         return await self._send(event, headers, cause, patience)

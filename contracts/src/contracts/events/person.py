@@ -3,7 +3,15 @@
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NegativeInt,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+)
 
 from contracts.events.base import Event
 from contracts.ids import CampaignId, Channel, DeliveryId, Instant, person_token, subject_token
@@ -149,13 +157,43 @@ class ForgottenCount(BaseModel):
     revenue: dict[Currency, Decimal]
 
 
+class ForgottenAct(BaseModel):
+    """One act that counts on: what it was, with the person's alias in the place of the person.
+
+    `sequence` is where the log held the event that it takes the place of.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: PositiveInt
+    click: CtaClicked | None = None
+    start: BotStarted | None = None
+    conversion: ConversionRecorded | None = None
+
+    @property
+    def said(self) -> CtaClicked | BotStarted | ConversionRecorded:
+        """The act, whichever it is."""
+        said = self.click or self.start or self.conversion
+        if said is None:
+            raise ValueError(f"act {self.sequence} is of a kind that is not known")
+        return said
+
+
 class UserForgotten(Event):
-    """A person's events were purged; `counts` keep the totals right without naming anybody."""
+    """A person's events are erased; what counted goes on counting, and nobody is named.
+
+    `acts` take the place of the events at the sequences `replaces`, whether those still stand in
+    the log or not. `alias` is a negative number that stands for the person in them and for nobody
+    anywhere else, so that people are still told apart. `counts` sums the acts up.
+    """
 
     type: ClassVar[str] = "fingerpost.user.forgotten.v1"
     request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     forgotten_at: Instant
     counts: tuple[ForgottenCount, ...] = ()
+    alias: NegativeInt | None = None
+    replaces: tuple[PositiveInt, ...] = ()
+    acts: tuple[ForgottenAct, ...] = ()
 
     @property
     def key(self) -> str:

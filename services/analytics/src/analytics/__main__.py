@@ -1,7 +1,7 @@
-"""Run analytics."""
+"""Run analytics until SIGTERM, or do what a command asks for."""
 
 import sys
 
-from analytics.app import main
+from analytics.cli import main
 
 sys.exit(main())

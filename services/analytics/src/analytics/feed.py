@@ -7,13 +7,15 @@ tell a quiet log from a lost connection, and the consumer's own numbering shows 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import Error as JetStreamError
 
 from analytics.domain.messages import Message
 from contracts.streams import Consumer, Stream
@@ -25,6 +27,7 @@ _EXPIRES_SECONDS = 30
 _HEARTBEAT_SECONDS = 1
 _SILENCE_SECONDS = 3
 _ACK_SECONDS = 5
+_IDLE_SECONDS = 60.0
 _HEARTBEAT, _EXPIRED = "100", "408"
 
 
@@ -33,18 +36,22 @@ class FeedError(RuntimeError):
 
 
 class Feed:
-    """What one durable consumer has not acknowledged yet; for one reader."""
+    """What one consumer was not handed yet; for one reader."""
 
-    def __init__(self, client: Client, request_subject: str) -> None:
+    def __init__(self, js: JetStreamContext, stream: str, durable: str) -> None:
+        # nats-py has no public way from a JetStream context back to its client.
+        client: Client = js._nc
+        self._js = js
         self._client = client
-        self._request_subject = request_subject
+        self._stream = stream
+        self._durable = durable
+        self._request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._inbox = client.new_inbox()
         self._buffer: list[Msg] = []
         self._arrived = asyncio.Event()
         self._requested = 0
         self._expected = 1
         self._problem: str | None = None
-        self._last: Msg | None = None
 
     @classmethod
     @asynccontextmanager
@@ -53,14 +60,57 @@ class Feed:
     ) -> AsyncIterator["Feed"]:
         """Read on after sequence `after`, whatever the consumer handed to others before."""
         await js.reset_consumer(stream.name, consumer.durable, seq=after + 1)
-        # nats-py has no public way from a JetStream context back to its client.
-        feed = cls(js._nc, f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.{consumer.durable}")
+        async with cls._subscribed(js, stream.name, consumer.durable) as feed:
+            yield feed
+
+    @classmethod
+    @asynccontextmanager
+    async def replay(
+        cls, js: JetStreamContext, stream: Stream, subjects: Sequence[str] = ()
+    ) -> AsyncIterator["Feed"]:
+        """Read from the beginning by a consumer of one's own, which needs no acknowledgement.
+
+        Only what stands on `subjects`, where some are given.
+        """
+        config = ConsumerConfig(
+            filter_subjects=list(subjects) or None,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=_IDLE_SECONDS,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        info = await js.add_consumer(stream.name, config)
+        try:
+            async with cls._subscribed(js, stream.name, info.name) as feed:
+                yield feed
+        finally:
+            with suppress(nats.errors.Error, JetStreamError):  # it goes by itself, a minute later
+                await js.delete_consumer(stream.name, info.name)
+
+    @classmethod
+    @asynccontextmanager
+    async def _subscribed(
+        cls, js: JetStreamContext, stream: str, durable: str
+    ) -> AsyncIterator["Feed"]:
+        feed = cls(js, stream, durable)
         subscription = await feed._client.subscribe(feed._inbox, cb=feed._receive)
         try:
             yield feed
         finally:
             with suppress(nats.errors.Error):
                 await subscription.unsubscribe()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether messages are here that nobody took yet."""
+        return bool(self._buffer)
+
+    async def exhausted(self) -> bool:
+        """Whether the log, as it was when this was asked, has nothing that was not taken."""
+        info = await self._js.consumer_info(self._stream, self._durable)
+        delivered = info.delivered.consumer_seq if info.delivered else 0
+        return not info.num_pending and delivered == self._expected - 1
 
     async def take(self) -> list[Message]:
         """Wait for messages and return those that are here; raises FeedError."""
@@ -76,13 +126,11 @@ class Feed:
         if self._problem:
             raise FeedError(self._problem)
         taken, self._buffer = self._buffer[:MOST], self._buffer[MOST:]
-        self._last = taken[-1]
         return [self._checked(message) for message in taken]
 
-    async def acknowledge(self) -> None:
-        """Tell the server that all that was taken is done with, and wait until it knows."""
-        if self._last:
-            await self._client.request(self._last.reply, b"+ACK", timeout=_ACK_SECONDS)
+    async def acknowledge(self, last: Message) -> None:
+        """Tell the server that all up to `last` is done with, and wait until it knows."""
+        await self._client.request(last.reply, b"+ACK", timeout=_ACK_SECONDS)
 
     def end(self, problem: str) -> None:
         """Make `take` raise FeedError, now and from now on."""
@@ -90,7 +138,8 @@ class Feed:
         self._arrived.set()
 
     async def _ask(self) -> None:
-        if self._requested > 0 or len(self._buffer) > MOST:
+        """Keep requests outstanding, so that the next messages arrive while these are written."""
+        if self._requested > MOST or len(self._buffer) > MOST:
             return
         self._requested += MOST
         request = {
@@ -113,7 +162,9 @@ class Feed:
     def _told(self, headers: dict[str, str]) -> None:
         status = headers.get("Status")
         if status == _EXPIRED:
-            self._requested = 0
+            # Of several requests it is the oldest, and this is what it did not get.
+            lacking = int(headers.get("Nats-Pending-Messages", self._requested))
+            self._requested = max(0, self._requested - lacking)
         elif status != _HEARTBEAT:
             self.end(f"the log ended the reading: {status} {headers.get('Description', '')}")
 
@@ -125,4 +176,11 @@ class Feed:
         if number != self._expected:
             raise FeedError(f"delivery {self._expected} is missing: {number} came in its place")
         self._expected += 1
-        return Message(sequence, message.subject, message.headers or {}, message.data)
+        return Message(
+            sequence,
+            message.subject,
+            message.headers or {},
+            message.data,
+            message.reply,
+            int(tokens[start + 3]),
+        )

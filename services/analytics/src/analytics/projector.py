@@ -1,55 +1,53 @@
 """Inbound edge: the log. Folds it into Postgres, each event once, and goes on after every fault.
 
-A session begins with a look at where the tables stand and whether this is still their log; then it
-takes what is there, writes it with the checkpoint in one transaction, and acknowledges, which is
-flow control only. Any fault ends the session, and the next begins at the checkpoint.
+A session begins with a look at which version is to be folded, where it stands and whether this is
+still its log; then it takes what is there, writes it with the checkpoint in one transaction, and
+acknowledges, which is flow control only. Any fault ends the session, and the next begins at the
+checkpoint. What a person must decide halts it: readiness says so, with the remedy, until it is so.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NotFoundError
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
-from analytics.domain.guard import Checkpoint, Stream, regression
-from analytics.domain.messages import Decoded, Message, decode
+from analytics import schema
+from analytics.analysts import admit_analysts
+from analytics.builder import Builder, Progress
+from analytics.continuity import HaltError, last_sequence, same_log
+from analytics.domain.guard import Checkpoint
+from analytics.domain.versions import Begin, Build, Follow, Task, Wait, task
 from analytics.feed import Feed, FeedError
-from analytics.schema import SCHEMA, VERSION
-from analytics.store import GONE, UNFIT, CheckpointMovedError, Store
+from analytics.folding import Folding
+from analytics.postgres import GONE, connect
+from analytics.store import CheckpointMovedError, Store
+from analytics.versions import InUseError, Versions
 from chassis.cancellation import heed_cancellation
 from chassis.logs import logger
 from chassis.service import Connection
-from chassis.topology import ensure_consumer
+from chassis.topology import DestructiveChangeError, ensure_consumer
 from contracts.streams import EVENTS, analytics_consumer
 
 CHECKPOINT = Gauge(
     "fingerpost_projection_checkpoint", "Sequence of the last event folded into the tables."
 )
 LAG = Gauge("fingerpost_projection_lag_events", "Events in the log that are not in the tables yet.")
-BATCH_SIZE = Histogram(
-    "fingerpost_projection_batch_size",
-    "Events folded in one transaction.",
-    buckets=(1, 2, 5, 10, 50, 100, 500, 1_000),
+HALTED = Gauge(
+    "fingerpost_projection_halted", "1 while folding waits for a person's decision, else 0."
 )
-QUARANTINED = Counter(
-    "fingerpost_projection_quarantined", "Messages that could not be folded and were set aside."
+BUILD_LEFT = Gauge(
+    "fingerpost_projection_build_left_events", "Events that a new version has yet to fold."
 )
-
-CONSUMER = analytics_consumer(VERSION)
 
 _PAUSE_SECONDS = 1.0
+_HALT_SECONDS = 5.0
+_REMIND_SECONDS = 300.0
 _STALLED_SECONDS = 10.0
 _FAULTS = (*GONE, nats.errors.Error, JetStreamError, FeedError, CheckpointMovedError)
 
 log = logger(__name__)
-
-
-class LogRegressionError(RuntimeError):
-    """The log lost events that the tables were folded from; a person must decide."""
 
 
 class Projector:
@@ -61,34 +59,41 @@ class Projector:
         self._dsn = dsn
         self._js: JetStreamContext | None = None
         self._problem: str | None = "not connected to the log yet"
+        self._word: str | None = None
         self._leading = False
         self._seen = self.checkpoint
         self._moved_at = 0.0
+        self._halted: str | None = None
+        self._reminded_at = float("-inf")
 
     async def run(self, connection: Connection) -> None:
-        """Fold for ever; raises where a person must decide: a lost log, a consumer unlike ours."""
+        """Fold for ever."""
         self._js = connection.js
         while True:
+            pause = _PAUSE_SECONDS
             try:
-                async with Store.open(self._dsn) as store:
-                    await self._session(connection.js, store)
+                await self._work(connection.js)
+            except HaltError as error:
+                self._halt(error)
+                pause = _HALT_SECONDS
             except _FAULTS as error:
                 self._problem = repr(error)
                 log.warning("folding the log was interrupted; will go on", problem=self._problem)
             finally:
                 self._leading = False
             heed_cancellation()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
-    async def check(self) -> None:
+    async def check(self) -> str | None:
         """Raise what keeps the tables from following the log; measures the lag."""
         if self._js is None:
             raise RuntimeError(self._problem)
-        self.last_sequence = (await self._js.stream_info(EVENTS.name)).state.last_seq
+        self.last_sequence = await last_sequence(self._js)
         if self._problem:
             raise RuntimeError(self._problem)
         if self._leading:
             self._check_progress(max(0, self.last_sequence - self.checkpoint.sequence))
+        return self._word
 
     def _check_progress(self, lag: int) -> None:
         LAG.set(lag)
@@ -98,98 +103,120 @@ class Projector:
         if now - self._moved_at > _STALLED_SECONDS:
             raise RuntimeError(f"{lag} events wait; none was folded for {_STALLED_SECONDS:g} s")
 
-    async def _session(self, js: JetStreamContext, store: Store) -> None:
-        await self._become_leader(store)
-        await store.prepare()
-        checkpoint = await self._same_log(js, await store.checkpoint())
-        await ensure_consumer(js, EVENTS, CONSUMER)
-        async with Feed.open(js, EVENTS, CONSUMER, after=checkpoint.sequence) as feed:
-            store.on_lost(feed.end)
-            self._stands_at(checkpoint)
-            self._leading, self._problem = True, None
-            log.info("folding the log", after=checkpoint.sequence)
-            while True:
-                heed_cancellation()
-                new = _unseen(await feed.take(), checkpoint.sequence)
-                if new:
-                    checkpoint = await self._fold(store, [*map(decode, new)], checkpoint)
-                await feed.acknowledge()
+    def _halt(self, error: HaltError) -> None:
+        self._problem = f"halted: {error}"
+        HALTED.set(1)
+        now = asyncio.get_running_loop().time()
+        if self._halted != error.problem or now - self._reminded_at > _REMIND_SECONDS:
+            self._halted, self._reminded_at = error.problem, now
+            log.critical("folding the log is halted", problem=error.problem, remedy=error.remedy)
+
+    def _works(self, word: str | None = None) -> None:
+        """Be ready, with a word on how."""
+        self._problem, self._halted, self._word = None, None, word
+        HALTED.set(0)
+
+    async def _work(self, js: JetStreamContext) -> None:
+        """Do what the database's versions ask for, until something changes."""
+        try:
+            match await self._task():
+                case Follow(version):
+                    await self._follow(js, version)
+                case Begin(version):
+                    await self._begin(version)
+                    await self._follow(js, version)
+                case Build(version, new):
+                    await self._build(js, version, new=new)
+                case Wait(version):
+                    self._works(f"version {version} of a newer release is live; nothing to do")
+                    await asyncio.sleep(_HALT_SECONDS)
+        except (InUseError, DestructiveChangeError) as error:
+            problem, _, remedy = str(error).partition("; ")
+            raise HaltError(problem, remedy) from error
+
+    async def _task(self) -> Task:
+        async with connect(self._dsn, "catalogue") as connection:
+            return task(await Versions(connection).all(), schema.FOLD)
+
+    async def _begin(self, version: int) -> None:
+        """Make the first version, unless another replica is just doing it."""
+        async with Store.open(self._dsn, version) as store:
+            await self._become_leader(store)
+            versions = Versions(store.connection)
+            if version not in {known.number for known in await versions.all()}:
+                await versions.begin(version)
+                log.info("made the tables", version=version)
+
+    async def _build(self, js: JetStreamContext, version: int, *, new: bool) -> None:
+        """Build a version of this release's tables, and give it to analysts."""
+        self._problem = f"version {version} is being built by another replica"
+        async with Store.open(self._dsn, version) as store:
+            await self._lead(store)
+            versions = Versions(store.connection)
+            if new and version not in {known.number for known in await versions.all()}:
+                await versions.create(version)
+        log.info("building a version of the tables beside the live one", version=version)
+        built = await Builder(self._dsn, js, version, self._tell).run(accept_differences=True)
+        BUILD_LEFT.set(0)
+        log.info(
+            "analysts were given a version of the tables",
+            version=version,
+            replaced=built.replaced,
+            differing={
+                table.table: len(table.differences)
+                for table in built.comparison or ()
+                if table.differences
+            },
+        )
+
+    def _tell(self, progress: Progress) -> None:
+        left = max(0, progress.target - progress.checkpoint)
+        BUILD_LEFT.set(left)
+        word = f"version {progress.version} is being built: {progress.phase}"
+        if progress.seconds_left is not None:
+            word += f", {left} events and about {progress.seconds_left:.0f} s left"
+        # Not ready: a rolling update then leaves the release that folds the live version running.
+        self._problem = word
+
+    async def _follow(self, js: JetStreamContext, version: int) -> None:
+        async with Store.open(self._dsn, version) as store:
+            await self._become_leader(store)
+            if await self._task() != Follow(version):
+                return  # while this one stood by, analysts were given another version
+            if await Versions(store.connection).refresh(version):
+                log.info("analysts were given this release's views", version=version)
+            await admit_analysts(store.connection)
+            checkpoint = await same_log(js, await store.checkpoint())
+            consumer = analytics_consumer(version)
+            await ensure_consumer(js, EVENTS, consumer)
+            async with Feed.open(js, EVENTS, consumer, after=checkpoint.sequence) as feed:
+                store.on_lost(feed.end)
+                self._stands_at(checkpoint)
+                self._works()
+                self._leading = True
+                log.info("folding the log", version=version, after=checkpoint.sequence)
+                await _for_ever(Folding(store, feed, checkpoint, self._stands_at))
 
     async def _become_leader(self, store: Store) -> None:
         if await store.lead():
             return
-        log.info("another replica folds the log; standing by")
-        self._problem = None
+        log.info("another replica folds the log; standing by", version=store.version)
+        self._works("standing by")
+        await self._lead(store)
+
+    async def _lead(self, store: Store) -> None:
         while not await store.lead():  # noqa: ASYNC110  a lock in Postgres calls nobody
             await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _same_log(self, js: JetStreamContext, checkpoint: Checkpoint) -> Checkpoint:
-        info = await js.stream_info(EVENTS.name)
-        if info.created is None:
-            raise FeedError("the server does not say when the log was created")
-        stream = Stream(info.created, info.state.last_seq, await _identity(js, checkpoint.sequence))
-        problem = regression(checkpoint, stream)
-        if problem:
-            remedy = (
-                "restore the log from its backup; or accept the loss and fold this log anew:"
-                f" DROP SCHEMA {SCHEMA} CASCADE, then start analytics"
-            )
-            log.critical("the tables do not follow from this log", problem=problem, remedy=remedy)
-            raise LogRegressionError(f"{problem}; {remedy}")
-        return replace(checkpoint, stream_created=info.created)
-
-    async def _fold(self, store: Store, batch: Sequence[Decoded], before: Checkpoint) -> Checkpoint:
-        """Write `batch`; an event that cannot be folded is found by halving, and quarantined."""
-        last = batch[-1]
-        after = replace(before, sequence=last.message.sequence, identity=last.identity)
-        try:
-            await store.write(batch, before, after)
-        except UNFIT as error:
-            if len(batch) == 1:
-                unfit = last._replace(event=None, problem=f"cannot be folded: {error!r}")
-                await store.write([unfit], before, after)
-                batch = [unfit]
-            else:
-                middle = len(batch) // 2
-                halfway = await self._fold(store, batch[:middle], before)
-                return await self._fold(store, batch[middle:], halfway)
-        self._written(batch, after)
-        return after
-
-    def _written(self, batch: Sequence[Decoded], checkpoint: Checkpoint) -> None:
-        self._stands_at(checkpoint)
-        BATCH_SIZE.observe(len(batch))
-        for item in batch:
-            if item.event is None:
-                QUARANTINED.inc()
-                log.error(
-                    "message quarantined", sequence=item.message.sequence, problem=item.problem
-                )
 
     def _stands_at(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         CHECKPOINT.set(checkpoint.sequence)
 
 
-def _unseen(taken: Sequence[Message], after: int) -> list[Message]:
-    """Return what follows sequence `after`, in order.
-
-    What waited too long is handed over again, behind what waits here: it may be in `taken` twice.
-    """
-    unseen = []
-    for message in taken:
-        if message.sequence > after:
-            unseen.append(message)
-            after = message.sequence
-    return unseen
-
-
-async def _identity(js: JetStreamContext, sequence: int) -> str | None:
-    """Return whose message stands at `sequence`, None where there is none (any more)."""
-    if sequence == 0:
-        return None
+async def _for_ever(folding: Folding) -> None:
     try:
-        found = await js.get_msg(EVENTS.name, sequence)
-    except NotFoundError:
-        return None
-    return decode(Message(sequence, found.subject or "", {}, found.data or b"")).identity
+        while True:
+            heed_cancellation()
+            await folding.step()
+    finally:
+        await folding.stop()

@@ -1,21 +1,24 @@
-"""Writes the projection: rows and the checkpoint that covers them, in one transaction.
+"""Writes one version of the projection: rows and the checkpoint over them, in one transaction.
 
 Two fences, either of which is enough: the advisory lock of the connection that also writes, and
-the checkpoint, which moves only from where this writer left it.
+the checkpoint, which moves only from where this writer left it, and not once it was replaced.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import asyncpg
 
-from analytics.domain.fold import Tables, Touched, fold, touched
+from analytics.domain.fold import Entry, Tables, Touched, fold, touched
 from analytics.domain.guard import Checkpoint
 from analytics.domain.messages import Decoded, quarantined
 from analytics.domain.rows import CampaignRow, DeliveryRow
-from analytics.schema import CREATE, DEFINITION, SCHEMA
+from analytics.postgres import Postgres, connect
+from analytics.schema import name_of
 from analytics.schema.tables import (
     CAMPAIGNS,
     CLICKS,
@@ -28,9 +31,6 @@ from analytics.schema.tables import (
     VARIANTS,
     Table,
 )
-
-GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What is raised while Postgres is out of reach, or refuses."""
 
 UNFIT = (
     asyncpg.DataError,
@@ -45,75 +45,42 @@ UNFIT = (
 WRITE_SECONDS = 20
 """No write takes longer: the consumer hands over again what waits longer than its `ack_wait`."""
 
-_CONNECT_SECONDS = 5
-_CLOSE_SECONDS = 2
-_STATEMENT_SECONDS = 60
-# A host that vanished must not hold the lock for the two hours of the system's default.
-_KEEPALIVE = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-}
-
-_MOVE_CHECKPOINT = f"""
-UPDATE {SCHEMA}.checkpoint
-SET sequence = $2, identity = $3, stream_created = $4, updated_at = clock_timestamp()
-WHERE sequence = $1
-"""  # noqa: S608  names of our own
-
 
 class CheckpointMovedError(RuntimeError):
     """Somebody else folded the same messages; nothing of this batch was written."""
 
 
 class Store:
-    """One connection that writes; not for concurrent use."""
+    """One connection that writes one version; not for concurrent use.
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self._connection = connection
+    `bulk`: rows that never change are copied, into tables that have no keys yet.
+    """
+
+    def __init__(self, connection: Postgres, version: int, *, bulk: bool = False) -> None:
+        self.connection = connection
+        self.version = version
+        self._bulk = bulk
+        self._schema = name_of(version)
+        self._sql = _statements(version)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str) -> AsyncIterator["Store"]:
+    async def open(cls, dsn: str, version: int, *, bulk: bool = False) -> AsyncIterator["Store"]:
         """Connect for as long as the context lasts."""
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
-            server_settings={"application_name": "fingerpost-analytics-projector", **_KEEPALIVE},
-        )
-        try:
-            yield cls(connection)
-        finally:
-            with suppress(*GONE):
-                await connection.close(timeout=_CLOSE_SECONDS)
+        async with connect(dsn, "projector") as connection:
+            yield cls(connection, version, bulk=bulk)
 
     def on_lost(self, tell: Callable[[str], None]) -> None:
         """Call `tell` as soon as the connection, and with it the lock, is gone."""
-        self._connection.add_termination_listener(lambda _: tell("Postgres ended the connection"))
+        self.connection.add_termination_listener(lambda _: tell("Postgres ended the connection"))
 
     async def lead(self) -> bool:
         """Become the one who folds, until the connection ends; False: somebody else is."""
-        locked: bool = await self._connection.fetchval(
-            "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", SCHEMA
-        )
-        return locked
-
-    async def prepare(self) -> None:
-        """Create what is missing of the schema. Views are left alone where nothing changed."""
-        existing = await self._connection.fetchval(
-            "SELECT obj_description(to_regnamespace($1), 'pg_namespace')", SCHEMA
-        )
-        if existing != DEFINITION:
-            async with self._connection.transaction():
-                await self._connection.execute(CREATE)
-                await self._connection.execute(f"COMMENT ON SCHEMA {SCHEMA} IS '{DEFINITION}'")
+        return await lead(self.connection, self._schema)
 
     async def checkpoint(self) -> Checkpoint:
         """Return how far the log was folded."""
-        row = await self._connection.fetchrow(
-            f"SELECT sequence, identity, stream_created FROM {SCHEMA}.checkpoint"  # noqa: S608
-        )
+        row = await self.connection.fetchrow(self._sql.checkpoint)
         return Checkpoint(*row)
 
     async def write(self, batch: Sequence[Decoded], before: Checkpoint, after: Checkpoint) -> None:
@@ -122,18 +89,47 @@ class Store:
         Raises CheckpointMovedError, one of UNFIT where an event cannot be folded, and TimeoutError
         after WRITE_SECONDS.
         """
-        async with asyncio.timeout(WRITE_SECONDS), self._connection.transaction():
+        async with asyncio.timeout(WRITE_SECONDS), self.connection.transaction():
             # First, so that its row lock keeps out whoever would change what is read next.
-            moved = await self._connection.execute(
-                _MOVE_CHECKPOINT,
-                *(before.sequence, after.sequence, after.identity, after.stream_created),
+            moved = await self.connection.execute(
+                self._sql.move,
+                *(before.sequence, after.sequence, after.identity),
+                *(after.stream_created, after.behind),
             )
             if moved != "UPDATE 1":
-                raise CheckpointMovedError(f"the checkpoint is no longer {before.sequence}")
-            events = [decoded.event for decoded in batch if decoded.event]
-            await self._save(fold(await self._present(touched(events)), events))
+                raise CheckpointMovedError(
+                    f"the checkpoint of version {self.version} is no longer {before.sequence},"
+                    " or another version was given to analysts"
+                )
+            run = [Entry(item.message.sequence, item.event) for item in batch if item.event]
+            tables = fold(await self._present(touched(run)), run)
+            await self.save(tables)
             unread = [quarantined(d.message, d.problem) for d in batch if not d.event]
-            await self._insert(QUARANTINE, unread)
+            kept = [row for row in unread if row.sequence not in tables.replaced]
+            await self._insert(QUARANTINE, kept)
+
+    async def save(self, tables: Tables) -> None:
+        """Write rows: where one is there, it is replaced if it may change, else it stays.
+
+        What a forgotten person did is removed first; in bulk only when the tables are finished.
+        """
+        if tables.replaced:
+            await self._remove(list(tables.replaced))
+        await self._insert(CAMPAIGNS, tables.campaigns.values())
+        await self._insert(VARIANTS, tables.variants.values())
+        await self._insert(DELIVERIES, tables.deliveries.values())
+        await self._insert(CLICKS, tables.clicks.values())
+        await self._insert(STARTS, tables.starts.values())
+        await self._insert(CONVERSIONS, tables.conversions.values())
+        await self._insert(FORGOTTEN, tables.forgotten.values())
+
+    async def _remove(self, places: list[int]) -> None:
+        await self.connection.execute(
+            f"DELETE FROM {self._schema}.quarantine WHERE sequence = ANY($1)",  # noqa: S608
+            places,
+        )
+        for table in () if self._bulk else (CLICKS, STARTS, CONVERSIONS):
+            await self.connection.execute(self._sql.remove[table], places)
 
     async def _present(self, keys: Touched) -> Tables:
         present = Tables()
@@ -146,39 +142,73 @@ class Store:
         return present
 
     async def _rows(self, table: Table, keys: Iterable[str]) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._connection.fetch(_SELECT[table], list(keys))
+        rows: list[asyncpg.Record] = await self.connection.fetch(
+            self._sql.select[table], list(keys)
+        )
         return rows
 
-    async def _save(self, tables: Tables) -> None:
-        await self._insert(CAMPAIGNS, tables.campaigns.values())
-        await self._insert(VARIANTS, tables.variants.values())
-        await self._insert(DELIVERIES, tables.deliveries.values())
-        await self._insert(CLICKS, tables.clicks.values())
-        await self._insert(STARTS, tables.starts.values())
-        await self._insert(CONVERSIONS, tables.conversions.values())
-        await self._insert(FORGOTTEN, tables.forgotten.values())
-
     async def _insert(self, table: Table, rows: Collection[tuple[Any, ...]]) -> None:
-        if rows:
-            await self._connection.execute(_INSERT[table], *zip(*rows, strict=True))
+        if not rows:
+            return
+        if self._bulk and table.copied:
+            await self.connection.copy_records_to_table(
+                table.name,
+                schema_name=self._schema,
+                columns=[column.name for column in table.columns],
+                records=rows,
+            )
+        else:
+            await self.connection.execute(self._sql.insert[table], *zip(*rows, strict=True))
 
 
-def _select(table: Table) -> str:
+async def lead(connection: Postgres, name: str) -> bool:
+    """Take the lock of `name` until the connection ends; False: somebody else holds it."""
+    locked: bool = await connection.fetchval(
+        "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name
+    )
+    return locked
+
+
+@dataclass(frozen=True)
+class _Statements:
+    checkpoint: str
+    move: str
+    select: dict[Table, str]
+    insert: dict[Table, str]
+    remove: dict[Table, str]
+
+
+@cache
+def _statements(version: int) -> _Statements:
+    schema = name_of(version)
+    return _Statements(
+        checkpoint=f"SELECT sequence, identity, stream_created FROM {schema}.checkpoint",  # noqa: S608
+        move=(
+            f"UPDATE {schema}.checkpoint SET sequence = $2, identity = $3, stream_created = $4,"  # noqa: S608
+            " behind = $5, updated_at = clock_timestamp()"
+            " WHERE sequence = $1 AND replaced_at IS NULL"
+        ),
+        select={table: _select(schema, table) for table in (CAMPAIGNS, DELIVERIES)},
+        insert={table: _insert(schema, table) for table in TABLES},
+        remove={
+            table: f"DELETE FROM {schema}.{table.name} WHERE sequence = ANY($1) AND user_id > 0"  # noqa: S608
+            for table in (CLICKS, STARTS, CONVERSIONS)
+        },
+    )
+
+
+def _select(schema: str, table: Table) -> str:
     columns = ", ".join(column.name for column in table.columns)
-    return f"SELECT {columns} FROM {SCHEMA}.{table.name} WHERE {table.key} = ANY($1)"  # noqa: S608
+    return f"SELECT {columns} FROM {schema}.{table.name} WHERE {table.key} = ANY($1)"  # noqa: S608
 
 
-def _insert(table: Table) -> str:
+def _insert(schema: str, table: Table) -> str:
     names = ", ".join(column.name for column in table.columns)
     arrays = ", ".join(f"${n}::{column.type}[]" for n, column in enumerate(table.columns, start=1))
     values = table.columns[table.keys :]
     replaced = ", ".join(f"{column.name} = excluded.{column.name}" for column in values)
     action = f"UPDATE SET {replaced}" if table.changes else "NOTHING"
     return (
-        f"INSERT INTO {SCHEMA}.{table.name} ({names})"  # noqa: S608  names of our own
+        f"INSERT INTO {schema}.{table.name} ({names})"  # noqa: S608  names of our own
         f" SELECT * FROM unnest({arrays}) ON CONFLICT ({table.key}) DO {action}"
     )
-
-
-_SELECT = {table: _select(table) for table in (CAMPAIGNS, DELIVERIES)}
-_INSERT = {table: _insert(table) for table in TABLES}

@@ -1,109 +1,166 @@
-"""The chart of clicks over time, as numbers that a template draws."""
+"""Charts as numbers that a template draws: bars over time, and the hours of a week.
 
-from collections.abc import Mapping
+A chart is drawn by the server and stretched by the browser, so it needs no library; the words
+beside it are ordinary text and keep their size on a phone.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
 
-WIDTH, HEIGHT = 960, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 12, 26
-_MARKS = 6
+from analytics.domain.filters import Span
+
+Unit = Literal["minute", "hour", "day", "week", "month"]
+
+HEIGHT = 100
+_SMALLEST = 1.5
+_LABELS = 5
+_MOST_BARS = 200
+_HOURS, _DAYS, _SHADES = 24, 7, 8
+_DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_LONGEST: tuple[tuple[timedelta, Unit], ...] = (
+    (timedelta(hours=2), "minute"),
+    (timedelta(days=4), "hour"),
+    (timedelta(days=140), "day"),
+    (timedelta(days=1000), "week"),
+)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Equal steps of time, the first of which begins at `start`."""
+    """The beginning of each step of time, in the zone that names it."""
 
-    start: datetime
-    step: timedelta
-    count: int
-    unit: str
+    unit: Unit
+    moments: tuple[datetime, ...]
 
-    @property
-    def moments(self) -> list[datetime]:
-        """The beginning of each step."""
-        return [self.start + self.step * number for number in range(self.count)]
+    def name(self, moment: datetime) -> str:
+        """Write the beginning of a step."""
+        match self.unit:
+            case "minute":
+                return f"{moment:%H:%M}"
+            case "hour":
+                return f"{moment:%d %b, %H:%M}"
+            case "month":
+                return f"{moment:%b %Y}"
+            case _:
+                return f"{moment:%d %b}"
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One step: where it is drawn, and what it says."""
+    """One step: where it is drawn on a width of one a step, and a height of HEIGHT."""
 
     x: float
     y: float
-    width: float
     height: float
-    clicks: int
-    at: str
+    count: int
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A label of an axis and where it stands."""
+class Panel:
+    """One kind of act over time."""
 
-    at: float
-    label: str
+    name: str
+    bars: tuple[Bar, ...]
+    top: int
+    total: int
 
 
 @dataclass(frozen=True)
 class Chart:
-    """All that is drawn, and a sentence that says the same."""
+    """All that is drawn, in panels above each other, and a sentence that says the same."""
 
-    bars: tuple[Bar, ...]
-    times: tuple[Mark, ...]
-    levels: tuple[Mark, ...]
+    panels: tuple[Panel, ...]
+    steps: tuple[str, ...]
+    labels: tuple[str, ...]
     summary: str
-    unit: str
+    unit: Unit
+
+    @property
+    def rows(self) -> list[tuple[str, list[int]]]:
+        """The steps in which something happened, newest first, with the count of each panel."""
+        found = [
+            (name, [panel.bars[place].count for panel in self.panels])
+            for place, name in enumerate(self.steps)
+        ]
+        return [row for row in reversed(found) if any(row[1])]
 
 
-def scale(first: datetime | None, now: datetime) -> Scale:
-    """Return minutes, hours or days, so that everything since `first` (at most 60 days) shows."""
-    span = now - (first or now)
-    if span < timedelta(hours=1):
-        return _ending(now, timedelta(minutes=1), 60, "minute")
-    if span < timedelta(hours=48):
-        return _ending(now, timedelta(hours=1), 48, "hour")
-    return _ending(now, timedelta(days=1), 60, "day")
+@dataclass(frozen=True)
+class Hour:
+    """One hour of one day of the week, and how dark it is drawn: 0 (nothing) to 8."""
+
+    count: int
+    shade: int
 
 
-def _ending(now: datetime, step: timedelta, count: int, unit: str) -> Scale:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    last = epoch + (now - epoch) // step * step
-    return Scale(last - step * (count - 1), step, count, unit)
+@dataclass(frozen=True)
+class Week:
+    """The hours of each day of the week, and a sentence on them."""
+
+    days: tuple[tuple[str, tuple[Hour, ...]], ...]
+    summary: str
 
 
-def draw(axis: Scale, clicks: Mapping[datetime, int]) -> Chart:
-    """Return the chart of `clicks` by the beginning of their step."""
-    counts = [clicks.get(moment, 0) for moment in axis.moments]
-    top = _round_up(max(counts))
-    names = [_name(axis, moment) for moment in axis.moments]
-    every = axis.count // _MARKS
+def scale(first: datetime | None, span: Span, now: datetime, zone: ZoneInfo) -> Scale:
+    """Return steps that fit the time since `first`, the first act within `span`."""
+    end = min(span.end, now)
+    start = max(span.start, first or end - timedelta(hours=1))
+    unit: Unit = next((unit for most, unit in _LONGEST if end - start < most), "month")
+    if unit == "minute":
+        start = min(start, max(span.start, end - timedelta(hours=1)))
+    moments = [_floor(end.astimezone(zone), unit)]
+    while moments[-1] > start and len(moments) < _MOST_BARS:
+        moments.append(_before(moments[-1], unit))
+    return Scale(unit, tuple(reversed(moments)))
+
+
+def _floor(moment: datetime, unit: Unit) -> datetime:
+    if unit in {"minute", "hour"}:
+        whole = moment.replace(second=0, microsecond=0)
+        return whole.replace(minute=0) if unit == "hour" else whole
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "month" else day
+
+
+def _before(moment: datetime, unit: Unit) -> datetime:
+    """Return the beginning of the step before; hours are of real time, days of the calendar."""
+    if unit in {"minute", "hour"}:
+        back = timedelta(minutes=1) if unit == "minute" else timedelta(hours=1)
+        return (moment.astimezone(UTC) - back).astimezone(moment.tzinfo)
+    return _floor(moment - timedelta(days=1), unit)
+
+
+def draw(axis: Scale, acts: Mapping[str, Iterable[tuple[datetime, int]]]) -> Chart:
+    """Return the chart of acts by name, each counted by the beginning of its step."""
+    steps = tuple(axis.name(moment) for moment in axis.moments)
+    panels = tuple(_panel(axis, name, counted) for name, counted in acts.items())
+    last = len(steps) - 1
+    places = sorted({round(last * number / (_LABELS - 1)) for number in range(_LABELS)})
     return Chart(
-        bars=tuple(
-            _bar(number, count, top, axis.count, name)
-            for number, (count, name) in enumerate(zip(counts, names, strict=True))
-        ),
-        times=tuple(
-            Mark(_x(number + 0.5, axis.count), names[number])
-            for number in range(every // 2, axis.count, every)
-        ),
-        levels=tuple(Mark(_y(level, top), f"{level:,}") for level in sorted({0, top // 2, top})),
-        summary=_summary(axis, counts, names),
-        unit=axis.unit,
+        panels, steps, tuple(steps[place] for place in places), _summary(axis, panels), axis.unit
     )
 
 
-def _bar(number: int, count: int, top: int, steps: int, name: str) -> Bar:
-    gap = 0.15 * (WIDTH - _LEFT - _RIGHT) / steps
-    x, y = _x(number, steps) + gap / 2, _y(count, top)
-    return Bar(x, y, _x(number + 1, steps) - gap / 2 - x, _y(0, top) - y, count, name)
+def _panel(axis: Scale, name: str, counted: Iterable[tuple[datetime, int]]) -> Panel:
+    counts = [0] * len(axis.moments)
+    for moment, count in counted:
+        # Postgres and Python may tell midnight differently on a day when clocks change.
+        place = bisect_right(axis.moments, moment) - 1
+        counts[max(place, 0)] += count
+    top = _round_up(max(counts))
+    bars = tuple(_bar(place, count, top) for place, count in enumerate(counts))
+    return Panel(name, bars, top, sum(counts))
 
 
-def _x(number: float, steps: int) -> float:
-    return round(_LEFT + number * (WIDTH - _LEFT - _RIGHT) / steps, 2)
-
-
-def _y(level: int, top: int) -> float:
-    return round(HEIGHT - _BOTTOM - level * (HEIGHT - _TOP - _BOTTOM) / top, 2)
+def _bar(place: int, count: int, top: int) -> Bar:
+    height = max(round(HEIGHT * count / top, 2), _SMALLEST) if count else 0
+    return Bar(place, round(HEIGHT - height, 2), height, count)
 
 
 def _round_up(most: int) -> int:
@@ -112,16 +169,35 @@ def _round_up(most: int) -> int:
     return next(top for top in (int(factor * power) for factor in (2, 4, 6, 8, 10)) if top >= most)
 
 
-def _name(axis: Scale, moment: datetime) -> str:
-    return f"{moment:%d %b}" if axis.unit == "day" else f"{moment:%H:%M}"
-
-
-def _summary(axis: Scale, counts: list[int], names: list[str]) -> str:
-    total = sum(counts)
-    if not total:
-        return f"No taps in the last {axis.count} {axis.unit}s."
-    most = max(counts)
+def _summary(axis: Scale, panels: Sequence[Panel]) -> str:
+    main, *others = panels
+    name, steps = main.name.lower(), f"{len(axis.moments)} {axis.unit}s"
+    if not main.total:
+        return f"No {name} in the last {steps}."
+    most = max(main.bars, key=lambda bar: bar.count)
+    when = axis.name(axis.moments[int(most.x)])
+    rest = "".join(f", {panel.total:,} {panel.name.lower()}" for panel in others)
     return (
-        f"{total:,} taps in the last {axis.count} {axis.unit}s,"
-        f" most of them ({most:,}) at {names[counts.index(most)]} UTC."
+        f"{main.total:,} {name}{rest} in the last {steps}; most {name} at {when} ({most.count:,})."
     )
+
+
+def week(counted: Iterable[tuple[int, int, int]], name: str) -> Week:
+    """Return the week of (day from 1 for Monday, hour, count)."""
+    counts = {(day, hour): count for day, hour, count in counted}
+    most = max(counts.values(), default=0)
+    days = tuple(
+        (
+            _DAY_NAMES[day - 1],
+            tuple(_hour(counts.get((day, hour), 0), most) for hour in range(_HOURS)),
+        )
+        for day in range(1, _DAYS + 1)
+    )
+    if not most:
+        return Week(days, f"No {name} yet.")
+    (day, hour), _ = max(counts.items(), key=lambda item: (item[1], -item[0][0], -item[0][1]))
+    return Week(days, f"Most {name} on {_DAY_NAMES[day - 1]}, {hour:02}:00 to {hour + 1:02}:00.")
+
+
+def _hour(count: int, most: int) -> Hour:
+    return Hour(count, -(-_SHADES * count // most) if count else 0)

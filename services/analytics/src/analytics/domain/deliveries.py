@@ -2,7 +2,8 @@
 
 Within one attempt a more definite fact wins: claimed < uncertain < failed (or due again, where
 the attempt will be repeated). A later attempt wins over an earlier one. `missed` and `skipped` end
-a delivery, and `sent` wins over everything: what stands in the channel stands there.
+a delivery, and `sent` wins over everything: what stood in the channel stood there. That it was
+withdrawn later is told beside the state; of several withdrawals the one that removed most.
 """
 
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from contracts.events import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
     SlotMissed,
 )
 
@@ -27,9 +29,11 @@ DeliveryFact = (
     | MessageFailed
     | MessageSkipped
     | MessageUncertain
+    | MessageWithdrawn
 )
 
 _FINAL: dict[DeliveryState, int] = {"missed": 1, "skipped": 2, "sent": 3}
+_REMOVES = {None: 0, "unpin": 1, "edit": 2, "delete": 3}
 _WITHIN_ATTEMPT: dict[DeliveryState, int] = {"claimed": 1, "uncertain": 2, "due": 3, "failed": 4}
 
 
@@ -52,6 +56,8 @@ def evolve_delivery(row: DeliveryRow, fact: DeliveryFact, zone: str | None) -> D
             )
         case MessageSkipped():
             return _settle(_named(row, fact), "skipped", reason=fact.reason)
+        case MessageWithdrawn():
+            return _withdrawn(_named(row, fact), fact)
         case MessageSent():
             return _settle(_stands(_named(row, fact), fact), "sent", attempt=fact.attempt)
         case _:
@@ -94,7 +100,12 @@ def _failed(row: DeliveryRow, fact: MessageFailed) -> DeliveryRow:
 
 def _named(
     row: DeliveryRow,
-    fact: MessageClaimed | MessageSent | MessageFailed | MessageUncertain | MessageSkipped,
+    fact: MessageClaimed
+    | MessageSent
+    | MessageFailed
+    | MessageUncertain
+    | MessageSkipped
+    | MessageWithdrawn,
 ) -> DeliveryRow:
     return row._replace(
         campaign=row.campaign or fact.campaign,
@@ -122,7 +133,10 @@ def _due(row: DeliveryRow, fact: Due) -> DeliveryRow:
     if row.expires_at is not None:
         return row
     return row._replace(
-        variant=row.variant or fact.variant.id, trigger=fact.trigger, expires_at=fact.expires_at
+        variant=row.variant or fact.variant.id,
+        trigger=fact.trigger,
+        expires_at=fact.expires_at,
+        bot=fact.bot,
     )
 
 
@@ -136,7 +150,25 @@ def _stands(row: DeliveryRow, fact: MessageSent) -> DeliveryRow:
         latency_ms=fact.latency_ms,
         audience=fact.audience,
         reconciled=fact.reconciled,
+        follow_up_id=fact.follow_up_id,
+        withdraw_at=fact.withdraw_at,
     )
+
+
+def _withdrawn(row: DeliveryRow, fact: MessageWithdrawn) -> DeliveryRow:
+    if _removed(fact.outcome, fact.action) <= _removed(row.withdrawal_outcome, row.withdrawal):
+        return row
+    return row._replace(
+        withdrawal=fact.action,
+        withdrawal_reason=fact.reason,
+        withdrawal_outcome=fact.outcome,
+        withdrawn_at=fact.withdrawn_at,
+    )
+
+
+def _removed(outcome: str | None, action: str | None) -> tuple[bool, int]:
+    """Tell how much of the message is gone; a refusal took nothing away."""
+    return outcome in {"done", "absent"}, _REMOVES[action]
 
 
 def local_day(moment: datetime, zone: str | None) -> date:

@@ -9,11 +9,15 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The last message folded, and the stream that it stood in; sequence 0: none yet."""
+    """The last message folded, and the stream that it stood in; sequence 0: none yet.
+
+    `behind` is how many messages waited when it was handed over.
+    """
 
     sequence: int = 0
     identity: str | None = None
     stream_created: datetime | None = None
+    behind: int = 0
 
 
 @dataclass(frozen=True)

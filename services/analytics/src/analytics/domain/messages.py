@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, cast
+
+from pydantic import BaseModel, ValidationError, create_model
 
 from analytics.domain.rows import QuarantineRow
 from contracts.envelope import Envelope, UnreadableEventError
+from contracts.events import EVENTS, Event
 
 
 class Message(NamedTuple):
@@ -16,13 +20,33 @@ class Message(NamedTuple):
     subject: str
     headers: Mapping[str, str]
     data: bytes
+    reply: str = ""
+    """Where it is acknowledged."""
+    left: int = 0
+    """How many messages waited when it was handed over."""
+
+
+class Said(Protocol):
+    """What the fold asks of an event's envelope."""
+
+    @property
+    def id(self) -> str:
+        """Name the event, the same for every attempt to say it."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was said."""
+
+    @property
+    def data(self) -> Event:
+        """The fact."""
 
 
 class Decoded(NamedTuple):
     """A message with what it says; `event` None: it cannot be read, and `problem` says why."""
 
     message: Message
-    event: Envelope | None
+    event: Said | None
     problem: str = ""
 
     @property
@@ -37,10 +61,41 @@ class Decoded(NamedTuple):
 
 def decode(message: Message) -> Decoded:
     """Read one message; never raises for what stands in it."""
+    if said := _read_fast(message):
+        return Decoded(message, said)
     try:
         return Decoded(message, Envelope.parse(message.data))
     except UnreadableEventError as error:
         return Decoded(message, None, str(error))
+
+
+def _expecting(kind: type[Event]) -> type[BaseModel]:
+    """Return the envelope of one kind of event, which is read and checked in one go."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in Envelope.model_fields.items()
+        if name not in {"type", "data"}
+    }
+    config = Envelope.model_config
+    return create_model(
+        kind.__name__, __config__=config, **fields, type=(Literal[kind.type], ...), data=(kind, ...)
+    )
+
+
+_EXPECTED = {f"{kind.fact()}.": _expecting(kind) for kind in EVENTS}
+
+
+def _read_fast(message: Message) -> Said | None:
+    """Read what the subject promises, in half of the time; None where it is anything else."""
+    aggregate, fact, _ = (*message.subject.split(".", 2), "", "", "")[:3]
+    expected = _EXPECTED.get(f"{aggregate}.{fact}.")
+    if expected is None:
+        return None
+    try:
+        said = expected.model_validate_json(message.data)
+    except ValidationError:
+        return None
+    return cast("Said", said)
 
 
 def quarantined(message: Message, reason: str) -> QuarantineRow:

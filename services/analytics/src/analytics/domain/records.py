@@ -26,10 +26,11 @@ def variants_of(fact: CampaignDefined) -> list[VariantRow]:
     ]
 
 
-def click_of(event_id: str, fact: CtaClicked) -> ClickRow:
+def click_of(event_id: str, sequence: int, fact: CtaClicked) -> ClickRow:
     """Return the row of one tap."""
     return ClickRow(
         event_id=event_id,
+        sequence=sequence,
         delivery=fact.delivery,
         cta=fact.cta,
         user_id=fact.user_id,
@@ -41,10 +42,11 @@ def click_of(event_id: str, fact: CtaClicked) -> ClickRow:
     )
 
 
-def start_of(event_id: str, fact: BotStarted) -> StartRow:
+def start_of(event_id: str, sequence: int, fact: BotStarted) -> StartRow:
     """Return the row of one start."""
     return StartRow(
         event_id=event_id,
+        sequence=sequence,
         delivery=fact.delivery,
         cta=fact.cta,
         user_id=fact.user_id,
@@ -53,10 +55,11 @@ def start_of(event_id: str, fact: BotStarted) -> StartRow:
     )
 
 
-def conversion_of(event_id: str, fact: ConversionRecorded) -> ConversionRow:
+def conversion_of(event_id: str, sequence: int, fact: ConversionRecorded) -> ConversionRow:
     """Return the row of one conversion."""
     return ConversionRow(
         event_id=event_id,
+        sequence=sequence,
         source=fact.source,
         source_id=fact.source_id,
         kind=fact.kind,
@@ -65,15 +68,22 @@ def conversion_of(event_id: str, fact: ConversionRecorded) -> ConversionRow:
         user_id=fact.user_id,
         delivery=fact.delivery,
         cta=fact.cta,
+        click_id=fact.click_id,
+        campaign=fact.campaign,
+        channel=fact.channel,
+        refund_of=fact.refund_of,
+        paid_until=fact.paid_until,
         occurred_at=fact.occurred_at,
     )
 
 
-def forgotten_of(event_id: str, fact: UserForgotten) -> ForgottenRow:
-    """Return the row of one request to be forgotten."""
+def forgotten_of(event_id: str, sequence: int, fact: UserForgotten) -> ForgottenRow:
+    """Return the row of one person who was forgotten."""
     return ForgottenRow(
         event_id=event_id,
+        sequence=sequence,
         request_id=fact.request_id,
         forgotten_at=fact.forgotten_at,
         counts=json.dumps([count.model_dump(mode="json") for count in fact.counts]),
+        replaces=json.dumps(fact.replaces),
     )

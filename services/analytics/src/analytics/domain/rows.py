@@ -58,12 +58,20 @@ class DeliveryRow(NamedTuple):
     latency_ms: int | None = None
     audience: int | None = None
     reconciled: bool | None = None
+    bot: str | None = None
+    follow_up_id: int | None = None
+    withdraw_at: datetime | None = None
+    withdrawal: str | None = None
+    withdrawal_reason: str | None = None
+    withdrawal_outcome: str | None = None
+    withdrawn_at: datetime | None = None
 
 
 class ClickRow(NamedTuple):
     """One tap of a CTA."""
 
     event_id: str
+    sequence: int
     delivery: str
     cta: int
     user_id: int | None
@@ -78,6 +86,7 @@ class StartRow(NamedTuple):
     """One opening of the bot that came from a CTA."""
 
     event_id: str
+    sequence: int
     delivery: str
     cta: int
     user_id: int
@@ -89,6 +98,7 @@ class ConversionRow(NamedTuple):
     """One payment, subscription, renewal, join or refund."""
 
     event_id: str
+    sequence: int
     source: str
     source_id: str
     kind: str
@@ -97,16 +107,23 @@ class ConversionRow(NamedTuple):
     user_id: int | None
     delivery: str | None
     cta: int | None
+    click_id: str | None
+    campaign: str | None
+    channel: str | None
+    refund_of: str | None
+    paid_until: datetime | None
     occurred_at: datetime
 
 
 class ForgottenRow(NamedTuple):
-    """One request to be forgotten; `counts` is JSON and names nobody."""
+    """One person who was forgotten; `counts` and `replaces` are JSON and name nobody."""
 
     event_id: str
+    sequence: int
     request_id: str
     forgotten_at: datetime
     counts: str
+    replaces: str
 
 
 class QuarantineRow(NamedTuple):
@@ -117,3 +134,4 @@ class QuarantineRow(NamedTuple):
     headers: str
     data: bytes
     reason: str
+    dropped_at: datetime | None = None

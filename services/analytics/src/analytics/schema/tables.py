@@ -27,6 +27,11 @@ class Table:
     indexes: tuple[str, ...] = ()
 
     @property
+    def copied(self) -> bool:
+        """Whether a row has the sequence of its event, by which the first of two is known."""
+        return self.columns[self.keys].name == "sequence"
+
+    @property
     def key(self) -> str:
         """The columns of the primary key, as SQL text."""
         return ", ".join(column.name for column in self.columns[: self.keys])
@@ -37,9 +42,20 @@ def _columns(*rows: tuple[str, str, str]) -> tuple[Column, ...]:
 
 
 _EVENT_ID = ("event_id", "text", "Id of the event in the log; an event makes one row, ever.")
-_USER = ("user_id", "bigint", "Telegram id of the person; null where nobody is known.")
+_SEQUENCE = ("sequence", "bigint", "Place of the event in the log.")
+_USER = (
+    "user_id",
+    "bigint",
+    "Telegram id of the person; negative: somebody who was forgotten; null: nobody is known.",
+)
 _DELIVERY = ("delivery", "text", "Delivery whose message carries the CTA.")
 _CTA = ("cta", "smallint", "Which CTA of the variant, counted from 0.")
+# To find what a forgotten person did. Rows stand in the log's order, so this kind costs next to
+# nothing.
+_BY_PLACE = "USING brin (sequence) WITH (autosummarize = on)"
+
+DAY = "coalesce(day, (sent_at AT TIME ZONE 'UTC')::date)"
+"""The date by which views group deliveries, as SQL; one whose plan was not read yet has no day."""
 
 CAMPAIGNS = Table(
     "campaigns",
@@ -97,15 +113,29 @@ DELIVERIES = Table(
         ("latency_ms", "bigint", "Milliseconds from the planned instant until it was sent."),
         ("audience", "bigint", "Members of the channel when it was sent; null if unknown."),
         ("reconciled", "boolean", "The answer was lost, and the message found later."),
+        ("bot", "text", "Which of the sender's bots posts it."),
+        ("follow_up_id", "bigint", "Id of the message below an album, which carries the buttons."),
+        ("withdraw_at", "timestamptz", "When the message is to be withdrawn; null: never."),
+        ("withdrawal", "text", "edit, delete or unpin: how it was withdrawn; null: it was not."),
+        ("withdrawal_reason", "text", "expired or replaced by a later message."),
+        ("withdrawal_outcome", "text", "done, absent (gone before) or refused by Telegram."),
+        ("withdrawn_at", "timestamptz", "When it was withdrawn; the state stays sent."),
     ),
     changes=True,
-    indexes=("(scheduled_for DESC NULLS LAST)", "(campaign, variant)", "(state)"),
+    indexes=(
+        "(scheduled_for DESC NULLS LAST)",
+        "(campaign, variant)",
+        "(campaign, sent_at DESC)",
+        f"({DAY})",
+        "(state)",
+    ),
 )
 CLICKS = Table(
     "clicks",
     "One row a tap of a CTA: taps by robots and repeated taps are here too.",
     _columns(
         _EVENT_ID,
+        _SEQUENCE,
         _DELIVERY,
         _CTA,
         _USER,
@@ -115,26 +145,34 @@ CLICKS = Table(
         ("message_id", "bigint", "Message that was tapped; null for a link."),
         ("clicked_at", "timestamptz", "When it was tapped."),
     ),
-    indexes=("(delivery)", "(user_id, clicked_at DESC)", "(clicked_at)"),
+    indexes=(
+        # With the people, so that counting them reads the index alone.
+        "(delivery, user_id) INCLUDE (verdict)",
+        "(user_id, clicked_at DESC)",
+        "(clicked_at)",
+        _BY_PLACE,
+    ),
 )
 STARTS = Table(
     "starts",
     "One row a start: a person came from a CTA into the chat with the bot.",
     _columns(
         _EVENT_ID,
+        _SEQUENCE,
         _DELIVERY,
         _CTA,
         _USER,
         ("bot_id", "bigint", "Telegram id of the bot."),
         ("started_at", "timestamptz", "When the chat was opened."),
     ),
-    indexes=("(delivery)", "(user_id, started_at DESC)"),
+    indexes=("(delivery)", "(user_id, started_at DESC)", _BY_PLACE),
 )
 CONVERSIONS = Table(
     "conversions",
     "One row a conversion: a payment, subscription, renewal or join; or a refund.",
     _columns(
         _EVENT_ID,
+        _SEQUENCE,
         ("source", "text", "System that the fact comes from, such as stars or stripe."),
         ("source_id", "text", "Its id there."),
         ("kind", "text", "payment, subscription, renewal, join or refund."),
@@ -143,18 +181,25 @@ CONVERSIONS = Table(
         _USER,
         ("delivery", "text", "Delivery that it is credited to; null where none is known."),
         ("cta", "smallint", "CTA that it is credited to, counted from 0."),
+        ("click_id", "text", "Id of the followed link that led to it; null where unknown."),
+        ("campaign", "text", "Campaign that led to it, where the payer's side named it."),
+        ("channel", "text", "Channel that led to it, where the payer's side named it."),
+        ("refund_of", "text", "source_id of the payment that is paid back."),
+        ("paid_until", "timestamptz", "End of the period of a subscription."),
         ("occurred_at", "timestamptz", "When it happened."),
     ),
-    indexes=("(delivery)", "(user_id, occurred_at DESC)"),
+    indexes=("(delivery)", "(user_id, occurred_at DESC)", "(source, source_id)", _BY_PLACE),
 )
 FORGOTTEN = Table(
     "forgotten",
-    "One row a request to be forgotten. Recorded only: totals do not use it yet.",
+    "One row a person who was forgotten; what they did counts on, under a negative user_id.",
     _columns(
         _EVENT_ID,
+        _SEQUENCE,
         ("request_id", "text", "Id of the request."),
         ("forgotten_at", "timestamptz", "When the person's events were removed."),
         ("counts", "jsonb", "What they had done, by delivery and CTA, naming nobody."),
+        ("replaces", "jsonb", "Places in the log of the events that were removed."),
     ),
 )
 QUARANTINE = Table(
@@ -166,6 +211,7 @@ QUARANTINE = Table(
         ("headers", "json", "Its headers."),
         ("data", "bytea", "Its bytes."),
         ("reason", "text", "What is wrong with it."),
+        ("dropped_at", "timestamptz", "When an operator gave it up; null: it waits for a retry."),
     ),
 )
 

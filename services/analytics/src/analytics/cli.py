@@ -1,0 +1,159 @@
+"""The command line: `python -m analytics`, which runs analytics or looks after its tables."""
+
+import gc
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, Sequence
+
+import uvloop
+from pydantic_core import to_json
+
+from analytics import app
+from analytics.builder import Progress
+from analytics.console import commands, conversions, report
+from analytics.console.answers import Answer, succeeded
+from analytics.console.arguments import parser
+from analytics.console.clicks import clicks
+from analytics.console.forget import forget
+from analytics.forgetting import Progress as Forgetting
+from chassis.clock import utc_now
+from chassis.console import EXIT_REFUSED, CommandError, console, quiet_logs, settled
+from chassis.service import Connection
+
+Question = Callable[[Connection], Awaitable[Answer]]
+Ask = Callable[[Question], Answer]
+
+EXIT_INTERRUPTED = 130
+_TELL_SECONDS = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        asked = parser().parse_args(given)
+        # What is loaded by now stays: the collector need not look at it with each batch.
+        gc.freeze()
+        if asked.command in {None, "run"}:
+            return app.main()
+        quiet_logs()
+        answer = _answer(asked)
+        _print(asked, answer)
+        return 0 if succeeded(answer) else EXIT_REFUSED
+    except CommandError as error:
+        return _fail(error, as_json="--json" in given)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _answer(asked: Namespace) -> Answer:
+    settings = settled(app.settings)
+    dsn = settings.postgres_dsn.get_secret_value()
+
+    def ask(question: Question) -> Answer:
+        async def asked() -> Answer:
+            async with console(settings, source="analytics") as connection:
+                return await question(connection)
+
+        return uvloop.run(asked())
+
+    match asked.command:
+        case "status":
+            return ask(lambda log: commands.status(dsn, log))
+        case "verify":
+            return ask(lambda log: commands.verify(dsn, log, asked.version, _Meter().read))
+        case "rebuild":
+            return ask(lambda log: _rebuild(dsn, log, asked))
+        case "drop":
+            return ask(lambda log: commands.drop(dsn, log, asked.version))
+        case "report":
+            told = conversions.report(dsn, asked.campaign, asked.since, asked.zone, utc_now)
+            return uvloop.run(told)
+        case "clicks":
+            return uvloop.run(clicks(dsn, asked.user, asked.campaign, asked.limit))
+        case "forget":
+            return ask(lambda log: _forget(dsn, log, asked))
+        case _:
+            return _quarantine(dsn, asked, ask)
+
+
+def _quarantine(dsn: str, asked: Namespace, ask: Ask) -> Answer:
+    match asked.act:
+        case "retry":
+            return ask(lambda log: commands.retry(dsn, log, asked.sequences))
+        case "drop":
+            return uvloop.run(commands.give_up(dsn, asked.sequences))
+        case _:
+            return uvloop.run(commands.listing(dsn))
+
+
+async def _rebuild(dsn: str, log: Connection, asked: Namespace) -> Answer:
+    return await commands.rebuild(
+        dsn,
+        log,
+        swap=not asked.no_swap,
+        accept_differences=asked.accept_differences,
+        tell=_Meter().built,
+    )
+
+
+async def _forget(dsn: str, log: Connection, asked: Namespace) -> Answer:
+    return await forget(
+        dsn,
+        log,
+        asked.people,
+        requested=asked.requested,
+        older_than=asked.older_than,
+        clock=utc_now,
+        tell=_Meter().forgot,
+    )
+
+
+class _Meter:
+    """Tells on standard error how far a long command is, not too often."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._told_at = float("-inf")
+
+    def built(self, now: Progress) -> None:
+        if now.phase != self._phase or self._due():
+            self._phase = now.phase
+            self._say(report.progress(now))
+
+    def read(self, sequence: int, end: int) -> None:
+        if self._due():
+            self._say(f"read {sequence:,} of {end:,} events")
+
+    def forgot(self, now: Forgetting) -> None:
+        if now.phase != self._phase or self._due():
+            self._phase = now.phase
+            self._say(f"{now.done:,} of {now.people:,} people: {now.phase}")
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._told_at >= _TELL_SECONDS
+
+    def _say(self, line: str) -> None:
+        self._told_at = time.monotonic()
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _print(asked: Namespace, answer: Answer) -> None:
+    said = to_json(answer, indent=2).decode() if asked.json else report.text(answer)
+    sys.stdout.write(said + "\n")
+    sys.stdout.flush()
+
+
+def _fail(error: CommandError, *, as_json: bool) -> int:
+    if as_json:
+        document = {"error": error.problem, "remedy": error.remedy}
+        sys.stdout.write(to_json(document, indent=2).decode() + "\n")
+    else:
+        sys.stderr.write(f"{error.problem}; {error.remedy}\n")
+    return error.status

@@ -1,0 +1,308 @@
+"""Forgets people: erases what names them, in the log and in every version of the tables.
+
+Whatever stops it, and wherever: repeating it finishes it, and no total changes meanwhile.
+
+1. UserForgotten goes into the log, create-once. From then on the acts count by it: whoever folds it
+   removes the rows of the events that it replaces and adds its own in one transaction, whether
+   those events still stand in the log or not. So the next steps may come at any time, or again.
+2. A conversion of nobody goes in beside each of the person's, as the log's guard against the same
+   payment is its message, and an erased message guards nothing. The tables have its row already.
+3. The events are erased one by one, by their sequences: what the person does meanwhile is not
+   touched, and their bytes are overwritten, which a purge does not do.
+4. The live version has folded 1; in versions that nobody folds the rows are deleted.
+5. A request to be forgotten is erased last: who has one in the log is not done with.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+from analytics.domain.fold import Entry
+from analytics.domain.forgetting import forgotten, guard
+from analytics.domain.messages import Message, decode
+from analytics.feed import Feed
+from analytics.postgres import Postgres
+from analytics.schema import ANALYSTS, name_of
+from chassis.clock import Clock
+from chassis.service import Connection
+from contracts.events import ConversionRecorded, ForgetRequested, UserForgotten
+from contracts.streams import EVENTS
+from contracts.subjects import FORGET_REQUESTS, FORGOTTEN, person_of
+
+Phase = Literal["reading", "telling", "guarding", "erasing", "waiting", "removing", "closing"]
+
+AT_ONCE = 20
+"""People read and forgotten together."""
+
+_NO_SUCH_MESSAGE = 10043
+_LOOK_SECONDS = 0.2
+_PATIENCE_SECONDS = 30.0
+_WORDS = ("bot.stopped.*", FORGET_REQUESTS)
+_ACTS = ("clicks", "starts", "conversions")
+_COUNTED = " UNION ALL ".join(
+    f"SELECT sequence FROM {ANALYSTS}.{table} WHERE user_id = ANY($1)"  # noqa: S608  our own names
+    for table in _ACTS
+)
+_LEFT = f"SELECT count(*) FROM ({_COUNTED}) AS acts WHERE sequence <= $2"  # noqa: S608
+_LAST_ACTS = " UNION ALL ".join(
+    f"SELECT user_id, {moment} AS at FROM {ANALYSTS}.{table} WHERE user_id > 0"  # noqa: S608
+    for table, moment in zip(_ACTS, ("clicked_at", "started_at", "occurred_at"), strict=True)
+)
+_QUIET = f"SELECT user_id, max(at) < $1 FROM ({_LAST_ACTS}) AS acts GROUP BY user_id"  # noqa: S608
+_STATUS = f"SELECT version, checkpoint FROM {ANALYSTS}.projection_status"  # noqa: S608
+_PLACES = """
+SELECT table_schema AS schema, table_name AS name, array_agg(column_name::text) AS columns
+FROM information_schema.columns
+WHERE table_schema ~ '^fingerpost_v[1-9][0-9]*$' GROUP BY table_schema, table_name
+HAVING 'user_id' = ANY(array_agg(column_name::text)) OR table_name = 'quarantine'
+"""
+
+
+class BehindError(RuntimeError):
+    """The live tables do not follow the log; nothing is lost, and repeating goes on from here."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is done next, and how many of the people are done with."""
+
+    phase: Phase
+    done: int
+    people: int
+
+
+@dataclass
+class Forgot:
+    """How many people, how many of their acts count on, how many events were erased."""
+
+    people: int = 0
+    acts: int = 0
+    erased: int = 0
+
+
+@dataclass
+class _Person:
+    user_id: int
+    messages: list[Message] = field(default_factory=list)
+
+
+class Forgetting:
+    """Forgets people by one connection to Postgres; not for concurrent use.
+
+    `tell` is called before each step.
+    """
+
+    def __init__(
+        self, connection: Postgres, log: Connection, clock: Clock, tell: Callable[[Progress], None]
+    ) -> None:
+        self._connection = connection
+        self._log = log
+        self._clock = clock
+        self._tell = tell
+        self._forgot = Forgot()
+        self._replaced: set[int] = set()
+        self._read_till = 0
+        self._done = 0
+        self._people = 0
+
+    async def who_asked(self) -> list[int]:
+        """Return everybody who asked to be forgotten, and is not yet."""
+        return await _people_on(self._log.js, (FORGET_REQUESTS,))
+
+    async def who_is_quiet(self, since: datetime) -> list[int]:
+        """Return everybody of whom nothing is known since then, or only what was left behind."""
+        known = dict(await self._connection.fetch(_QUIET, since))
+        others = await self._elsewhere() | set(await _people_on(self._log.js, _WORDS))
+        return sorted({who for who, quiet in known.items() if quiet} | (others - known.keys()))
+
+    async def run(self, people: Sequence[int], *, quiet_since: datetime | None = None) -> Forgot:
+        """Forget `people`; with `quiet_since` only those who did nothing since then.
+
+        Raises BehindError, and what NATS and Postgres do while they are away.
+        """
+        self._people = len(people)
+        for start in range(0, len(people), AT_ONCE):
+            some = people[start : start + AT_ONCE]
+            self._step("reading")
+            found = await _read(self._log.js, some)
+            if quiet_since:
+                found = [person for person in found if not _spoke(person, quiet_since)]
+            await self._forget(found)
+            self._done += len(some)
+        return self._forgot
+
+    async def _forget(self, people: Sequence[_Person]) -> None:
+        ids = [person.user_id for person in people]
+        places = [message.sequence for person in people for message in person.messages]
+        horizon = max(places, default=await self._checkpoint())
+        self._step("waiting")
+        await self._until(self._folded, horizon)
+        # After the people were read: what was replaced before that is seen here, and what is
+        # replaced from now on has the same first place as what is decided here.
+        await self._read_replaced()
+        for person in people:
+            await self._tell_log(person)
+            await self._guard(person)
+            await self._erase(person, "erasing", requests=False)
+        self._step("waiting")
+        await self._until(self._gone, horizon, ids)
+        self._step("removing")
+        await self._remove_elsewhere(ids, horizon)
+        for person in people:
+            await self._erase(person, "closing", requests=True)
+            self._forgot.people += 1
+
+    async def _tell_log(self, person: _Person) -> None:
+        """Let the log say what takes the place of the person's events, unless it does already."""
+        counted = {row[0] for row in await self._connection.fetch(_COUNTED, [person.user_id])}
+        while left := [m for m in person.messages if m.sequence not in self._replaced]:
+            told = [Entry(m.sequence, said) for m in left if (said := decode(m).event)]
+            for event in forgotten([m.sequence for m in left], told, counted, self._clock()):
+                self._step("telling")
+                if not await self._log.publisher.publish_once(event, patience=_PATIENCE_SECONDS):
+                    # It was said before, maybe with less: go on with what was said.
+                    await self._read_replaced()
+                    break
+                self._replaced.update(event.replaces)
+                self._forgot.acts += len(event.acts)
+
+    async def _guard(self, person: _Person) -> None:
+        for message in person.messages:
+            said = decode(message).event
+            if (
+                said
+                and isinstance(said.data, ConversionRecorded)
+                and (guarding := guard(said.data))
+            ):
+                self._step("guarding")
+                # The duplicate window knows the id, and must not keep this one out.
+                name = f"forgotten.{guarding.id}"
+                await self._log.publisher.publish_once(
+                    guarding, known_as=name, patience=_PATIENCE_SECONDS
+                )
+
+    async def _erase(self, person: _Person, phase: Phase, *, requests: bool) -> None:
+        for message in person.messages:
+            if message.subject.startswith(f"{ForgetRequested.fact()}.") == requests:
+                self._step(phase)
+                self._forgot.erased += await _erase(self._log.js, message.sequence)
+
+    async def _read_replaced(self) -> None:
+        """Learn what was replaced since this was asked last."""
+        for entry in await self._log.reader.replay((FORGOTTEN,), after=self._read_till):
+            self._read_till = entry.sequence
+            if isinstance(entry.envelope.data, UserForgotten):
+                self._replaced.update(entry.envelope.data.replaces)
+
+    async def _until(self, reached: Callable[..., Awaitable[bool]], *what: Any) -> None:
+        """Wait until the live tables have got there; raises BehindError where they stand still."""
+        loop = asyncio.get_running_loop()
+        seen, moved_at = -1, loop.time()
+        while not await reached(*what):
+            checkpoint = await self._checkpoint()
+            if checkpoint != seen:
+                seen, moved_at = checkpoint, loop.time()
+            if loop.time() - moved_at > _PATIENCE_SECONDS:
+                raise BehindError(f"the live tables stand at {checkpoint}, and do not follow")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _folded(self, horizon: int) -> bool:
+        """Whether the live tables hold what is to be replaced: only what counts counts on."""
+        return await self._checkpoint() >= horizon
+
+    async def _gone(self, horizon: int, ids: Sequence[int]) -> bool:
+        """Whether the live tables have folded what was told."""
+        return not await self._connection.fetchval(_LEFT, ids, horizon)
+
+    async def _checkpoint(self) -> int:
+        return int((await self._connection.fetchrow(_STATUS))["checkpoint"])
+
+    async def _elsewhere(self) -> set[int]:
+        """Return who is named in versions that analysts do not read."""
+        named: set[int] = set()
+        live = name_of((await self._connection.fetchrow(_STATUS))["version"])
+        for schema, table, columns in await self._connection.fetch(_PLACES):
+            if schema != live and "user_id" in columns:
+                query = f"SELECT DISTINCT user_id FROM {schema}.{table} WHERE user_id > 0"  # noqa: S608
+                named |= {row[0] for row in await self._connection.fetch(query)}
+        return named
+
+    async def _remove_elsewhere(self, ids: Sequence[int], horizon: int) -> None:
+        """Delete rows of versions that analysts do not read; one that is built folds what came."""
+        tables: dict[str, dict[str, list[str]]] = defaultdict(dict)
+        for schema, table, columns in await self._connection.fetch(_PLACES):
+            tables[schema][table] = columns
+        for schema, found in tables.items():
+            async with self._connection.transaction():
+                # Its lock keeps the version from being folded, and from being shown, meanwhile.
+                await self._connection.execute(f"SELECT FROM {schema}.checkpoint FOR UPDATE")
+                version = (await self._connection.fetchrow(_STATUS))["version"]
+                if schema == name_of(version):
+                    continue
+                for table, columns in found.items():
+                    await self._delete(f"{schema}.{table}", columns, ids, horizon)
+
+    async def _delete(
+        self, table: str, columns: Sequence[str], ids: Sequence[int], horizon: int
+    ) -> None:
+        # The first release's rows do not say their place; nobody folds its versions any more.
+        till = "sequence <= $2" if "sequence" in columns else "$2::bigint IS NOT NULL"
+        if "user_id" in columns:
+            whose, values = "user_id = ANY($1)", [*ids]
+            query = f"DELETE FROM {table} WHERE {whose} AND {till}"  # noqa: S608  our own names
+            await self._connection.execute(query, values, horizon)
+        else:
+            patterns = [_pattern(subject) for user_id in ids for subject in person_of(user_id)]
+            query = f"DELETE FROM {table} WHERE subject LIKE ANY($1) AND {till}"  # noqa: S608
+            await self._connection.execute(query, patterns, horizon)
+
+    def _step(self, phase: Phase) -> None:
+        self._tell(Progress(phase, self._done, self._people))
+
+
+def _pattern(subject: str) -> str:
+    return subject.replace("_", r"\_").replace(">", "%")
+
+
+def _spoke(person: _Person, since: datetime) -> bool:
+    said = (decode(message).event for message in person.messages)
+    return any(one and one.time >= since for one in said)
+
+
+async def _people_on(js: JetStreamContext, subjects: Sequence[str]) -> list[int]:
+    tokens: set[str] = set()
+    async for message in _messages(js, subjects):
+        tokens.add(message.subject.split(".")[2])
+    return sorted(int(token) for token in tokens if token.isdecimal())
+
+
+async def _read(js: JetStreamContext, people: Sequence[int]) -> list[_Person]:
+    """Return everything that the log holds of each, readable or not, in order."""
+    found = {str(user_id): _Person(user_id) for user_id in people}
+    subjects = [subject for user_id in people for subject in person_of(user_id)]
+    async for message in _messages(js, subjects):
+        found[message.subject.split(".")[2]].messages.append(message)
+    return list(found.values())
+
+
+async def _messages(js: JetStreamContext, subjects: Sequence[str]) -> AsyncIterator[Message]:
+    async with Feed.replay(js, EVENTS, subjects) as feed:
+        while feed.waiting or not await feed.exhausted():
+            for message in await feed.take():
+                yield message
+
+
+async def _erase(js: JetStreamContext, sequence: int) -> bool:
+    """Overwrite one message; False where it is gone already."""
+    try:
+        return bool(await js.delete_msg(EVENTS.name, sequence))
+    except APIError as error:
+        if error.err_code != _NO_SUCH_MESSAGE:
+            raise
+        return False
