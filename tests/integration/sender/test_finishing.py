@@ -72,7 +72,7 @@ async def test_a_name_that_no_bot_has_fails_for_good_without_a_claim(sending: Se
     assert "third" in failed.description
     assert await sending.log.events(MessageClaimed) == []
     assert await sending.posts() == []
-    (row,) = tables_of(await sending.log.envelopes())["deliveries"]
+    (row,) = tables_of(await sending.log.numbered())["deliveries"]
     assert ("failed", "no_bot") in pairwise(row)
 
 
