@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, redirect_stderr
 from io import StringIO
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import nats
 import nats.errors
@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError, ServiceUnavailableError
+from pydantic_core import to_json
 
 from chassis.clock import Clock, utc_now
 from chassis.log import LogUnavailableError, Publisher, Reader
@@ -49,6 +50,22 @@ class CommandError(Exception):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{problem}; {remedy}")
+
+
+def tell(answer: object, text: Callable[[Any], str], *, as_json: bool) -> None:
+    """Print an answer for programs as JSON, or for people as `text` makes it."""
+    said = to_json(answer, indent=2).decode() if as_json else text(answer)
+    sys.stdout.write(said + "\n")
+    sys.stdout.flush()
+
+
+def fail(error: CommandError, *, as_json: bool) -> int:
+    """Print what went wrong and its remedy; return the exit status."""
+    if as_json:
+        tell({"error": error.problem, "remedy": error.remedy}, str, as_json=True)
+    else:
+        sys.stderr.write(f"{error.problem}; {error.remedy}\n")
+    return error.status
 
 
 class RefusedError(CommandError):

@@ -8,7 +8,6 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 
 import uvloop
-from pydantic_core import to_json
 
 from analytics import app
 from analytics.builder import Progress
@@ -19,7 +18,7 @@ from analytics.console.clicks import clicks
 from analytics.console.forget import forget
 from analytics.forgetting import Progress as Forgetting
 from chassis.clock import utc_now
-from chassis.console import EXIT_REFUSED, CommandError, console, quiet_logs, settled
+from chassis.console import EXIT_REFUSED, CommandError, console, fail, quiet_logs, settled, tell
 from chassis.service import Connection
 
 Question = Callable[[Connection], Awaitable[Answer]]
@@ -40,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return app.main()
         quiet_logs()
         answer = _answer(asked)
-        _print(asked, answer)
+        tell(answer, report.text, as_json=asked.json)
         return 0 if succeeded(answer) else EXIT_REFUSED
     except CommandError as error:
-        return _fail(error, as_json="--json" in given)
+        return fail(error, as_json="--json" in given)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough
@@ -142,18 +141,3 @@ class _Meter:
         self._told_at = time.monotonic()
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
-
-
-def _print(asked: Namespace, answer: Answer) -> None:
-    said = to_json(answer, indent=2).decode() if asked.json else report.text(answer)
-    sys.stdout.write(said + "\n")
-    sys.stdout.flush()
-
-
-def _fail(error: CommandError, *, as_json: bool) -> int:
-    if as_json:
-        document = {"error": error.problem, "remedy": error.remedy}
-        sys.stdout.write(to_json(document, indent=2).decode() + "\n")
-    else:
-        sys.stderr.write(f"{error.problem}; {error.remedy}\n")
-    return error.status

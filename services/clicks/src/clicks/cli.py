@@ -6,9 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from pydantic_core import to_json
-
-from chassis.console import CommandError, quiet_logs, settled
+from chassis.console import CommandError, fail, quiet_logs, settled, tell
 from clicks import app
 from clicks.console import report
 from clicks.console.answers import Answer
@@ -25,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command in {None, "run"}:
             return app.main()
         quiet_logs()
-        _print(asked, asyncio.run(_do(asked)))
+        tell(asyncio.run(_do(asked)), report.text, as_json=asked.json)
     except CommandError as error:
-        return _fail(error, as_json="--json" in given)
+        return fail(error, as_json="--json" in given)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough
@@ -40,18 +38,3 @@ async def _do(asked: Namespace) -> Answer:
     if asked.command == "refund":
         return await app.refund(settings, asked.charge, asked.user)
     return await app.webhook(settings, asked.act)
-
-
-def _print(asked: Namespace, answer: Answer) -> None:
-    said = to_json(answer, indent=2).decode() if asked.json else report.text(answer)
-    sys.stdout.write(said + "\n")
-    sys.stdout.flush()
-
-
-def _fail(error: CommandError, *, as_json: bool) -> int:
-    if as_json:
-        document = {"error": error.problem, "remedy": error.remedy}
-        sys.stdout.write(to_json(document, indent=2).decode() + "\n")
-    else:
-        sys.stderr.write(f"{error.problem}; {error.remedy}\n")
-    return error.status

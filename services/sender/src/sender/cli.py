@@ -7,21 +7,21 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from pydantic_core import to_json
-
 from chassis.clock import utc_now
 from chassis.console import (
     EXIT_REFUSED,
     BadSettingsError,
     CommandError,
     console,
+    fail,
     quiet_logs,
     settled,
+    tell,
 )
 from chassis.service import Connection
 from sender import app
 from sender.console import channels, report, uncertain
-from sender.console.answers import Answer, Resolution, State, Tested
+from sender.console.answers import Answer, Resolution, State
 from sender.console.arguments import parser
 
 EXIT_INTERRUPTED = 130
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quiet_logs()
         return _do(asked)
     except CommandError as error:
-        return _fail(error, as_json="--json" in given)
+        return fail(error, as_json="--json" in given)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read has seen enough
@@ -52,17 +52,25 @@ def _do(asked: Namespace) -> int:
         settings = settled(app.settings)
         audit = asked.audit or settings.audit_chat
         tested = asyncio.run(app.selftest(settings, asked.channel, audit))
-        _print(asked, tested)
+        tell(tested, report.text, as_json=asked.json)
         return 0 if tested.passed else EXIT_REFUSED
     match asked.command, asked.act:
         case "channels", "list":
-            _print(asked, _ask(lambda log: channels.listing(log.reader, _bots())))
+            tell(
+                _ask(lambda log: channels.listing(log.reader, _bots())),
+                report.text,
+                as_json=asked.json,
+            )
         case "channels", _:
-            _print(asked, _change(asked))
+            tell(_change(asked), report.text, as_json=asked.json)
         case _, "list":
-            _print(asked, _ask(lambda log: uncertain.listing(log.reader, utc_now())))
+            tell(
+                _ask(lambda log: uncertain.listing(log.reader, utc_now())),
+                report.text,
+                as_json=asked.json,
+            )
         case _:
-            _print(asked, _resolve(asked))
+            tell(_resolve(asked), report.text, as_json=asked.json)
     return 0
 
 
@@ -116,18 +124,3 @@ def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:
             return await question(connection)
 
     return asyncio.run(asked())
-
-
-def _print(asked: Namespace, answer: Answer | Tested) -> None:
-    said = to_json(answer, indent=2).decode() if asked.json else report.text(answer)
-    sys.stdout.write(said + "\n")
-    sys.stdout.flush()
-
-
-def _fail(error: CommandError, *, as_json: bool) -> int:
-    if as_json:
-        document = {"error": error.problem, "remedy": error.remedy}
-        sys.stdout.write(to_json(document, indent=2).decode() + "\n")
-    else:
-        sys.stderr.write(f"{error.problem}; {error.remedy}\n")
-    return error.status
