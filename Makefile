@@ -9,7 +9,7 @@ PYPROJECTS := pyproject.toml contracts/pyproject.toml deploy/local/pyproject.tom
 	$(wildcard services/*/pyproject.toml)
 SOURCES := contracts deploy/local services tests
 # On a NATS server of your own all tests share one log: one after the other.
-PARALLEL := $(if $(NATS_URL),,-n 3)
+PARALLEL := $(if $(NATS_URL),,-n 4 --maxschedchunk 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test bench fuzz lint format isolate asyncapi generate constraints clean
@@ -25,7 +25,7 @@ demo: $(VENV)/.run ## A minute by itself: people tap, start and pay; the tables 
 	@$(BIN)/python -m stack demo
 
 test: $(VENV)/.dev ## Run every test that needs no container engine
-	$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest $(PARALLEL) tests/integration tests/contract tests/unit
 	$(BIN)/python -m pytest tests/e2e tests/browser
 
 bench: $(VENV)/.dev ## Measure PART=scheduler (all parts without it) beside its floor and its peer

@@ -1,8 +1,10 @@
 """Fixtures that every folder of tests may ask for."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
+import httpx._transports.default
 import hypothesis
 import pytest
 import pytest_asyncio
@@ -14,6 +16,9 @@ from harness.logs import Log, open_log
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("fingerpost", deadline=None)
 hypothesis.settings.load_profile("fingerpost")
+
+# Each client reads all certificates of the world anew, which takes longer than many requests.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 
 @pytest.fixture(autouse=True)

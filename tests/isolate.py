@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -21,11 +22,13 @@ FOREIGN = {
     "analytics": ("aiogram", "httpx", "scheduler", "sender", "clicks"),
 }
 EXIT_BAD_SETTINGS = 78
+_AT_ONCE = 2
 
 
 def main() -> int:
     """Check every service; return 1 if one of them fails."""
-    failures = [problem for service in SERVICES for problem in check(service)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        failures = [problem for found in pool.map(check, SERVICES) for problem in found]
     sys.stdout.writelines(f"FAILED {problem}\n" for problem in failures)
     return 1 if failures else 0
 
@@ -42,21 +45,26 @@ def check(service: str) -> list[str]:
         started = run(python, "-m", service, cwd=folder)
         if started.returncode != EXIT_BAD_SETTINGS or "Traceback" in started.stderr:
             problems.append(f"{service} without settings: {started.returncode} {started.stderr}")
-        count = len(run(python, "-m", "pip", "list", "--format=freeze").stdout.splitlines())
+        count = len(pip(python, "list", "--format=freeze").stdout.splitlines())
     sys.stdout.write(f"{service}: {count} distributions; says {started.stderr.strip()[:100]!r}\n")
     return problems
 
 
 def install(service: str, folder: Path) -> Path:
     """Return the Python of a new environment that holds only `service`."""
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv")
     python = folder / "venv" / "bin" / "python"
     distributions = (f"{ROOT / 'contracts'}[chassis]", str(ROOT / "services" / service))
     constraints = str(ROOT / "constraints.txt")
-    result = run(python, "-m", "pip", "install", "-q", "-c", constraints, *distributions)
+    result = pip(python, "install", "-q", "--no-compile", "-c", constraints, *distributions)
     if result.returncode:
         sys.exit(f"{service} cannot be installed alone: {result.stderr}")
     return python
+
+
+def pip(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run our own pip for another environment, which need not hold one."""
+    return run(Path(sys.executable), "-m", "pip", "--python", str(python), *arguments)
 
 
 def run(python: Path, *arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from chassis.log import Publisher
 from contracts.campaign import Campaign
 from harness import waiting
 from harness.logs import Log
+from harness.warm import Warm
 from scheduler.catalogue import Catalogue
 from scheduler.clock_watch import ClockWatch
 from scheduler.keeper import Keeper, PlanPendingError
@@ -23,7 +23,6 @@ from scheduler.plan_file import PlanFile
 from scheduler.planner import Planner
 from scheduler.ticker import Ticker
 from stack.ports import free_port
-from stack.process import Process
 
 
 @asynccontextmanager
@@ -78,9 +77,9 @@ class Replica:
         path.write_text(plan)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.process = Process(
+        self.process = Warm(
             name,
-            [sys.executable, "-m", "scheduler"],
+            "scheduler",
             log=folder / f"{name}.log",
             environment={
                 **os.environ,

@@ -1,11 +1,11 @@
 """The Telegram sandbox as a process, with a bot and a channel."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.warm import Warm
 from sandbox.client import Sandbox
 from stack.ports import free_port
 from stack.process import Process
@@ -38,8 +38,8 @@ class Stage:
 async def open_sandbox(folder: Path, *flags: str) -> AsyncIterator[Stage]:
     """Start a sandbox with one bot in two channels."""
     port = free_port()
-    command = (sys.executable, "-m", "sandbox", "--port", str(port), *flags)
-    process = Process("sandbox", command, log=folder / "sandbox.log")
+    arguments = ("--port", str(port), *flags)
+    process = Warm("sandbox", "sandbox", *arguments, log=folder / "sandbox.log")
     process.start()
     api = f"http://127.0.0.1:{port}"
     try:

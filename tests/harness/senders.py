@@ -17,12 +17,13 @@ from contracts.examples import example
 from contracts.ids import MAIN_BOT, delivery_id
 from harness.sandboxes import BOT_TOKEN, Stage
 from harness.sending import CTA_KEY
+from harness.warm import Warm
 from stack.ports import free_port
 from stack.process import Process
 
 
 class Sender:
-    """One `python -m sender`."""
+    """One `python -m sender`; a `cold` one starts from nothing, for those who measure a start."""
 
     def __init__(
         self,
@@ -31,25 +32,28 @@ class Sender:
         nats_url: str,
         api: str,
         settings: Mapping[str, str] = MappingProxyType({}),
+        *,
+        cold: bool = False,
     ) -> None:
         port = free_port()
         self.name = name
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / f"{name}.log"
-        self.process = Process(
-            name,
-            [sys.executable, "-m", "sender"],
-            log=self.log,
-            environment={
-                **{n: v for n, v in os.environ.items() if not n.startswith("FINGERPOST_")},
-                "NATS_URL": nats_url,
-                "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
-                "FINGERPOST_TELEGRAM_API": api,
-                "FINGERPOST_CTA_KEYS": f"k1:{CTA_KEY}",
-                "FINGERPOST_HTTP_PORT": str(port),
-                "FINGERPOST_INSTANCE": name,
-                **settings,
-            },
+        environment = {
+            **{n: v for n, v in os.environ.items() if not n.startswith("FINGERPOST_")},
+            "NATS_URL": nats_url,
+            "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
+            "FINGERPOST_TELEGRAM_API": api,
+            "FINGERPOST_CTA_KEYS": f"k1:{CTA_KEY}",
+            "FINGERPOST_HTTP_PORT": str(port),
+            "FINGERPOST_INSTANCE": name,
+            **settings,
+        }
+        command = [sys.executable, "-m", "sender"]
+        self.process = (
+            Process(name, command, log=self.log, environment=environment)
+            if cold
+            else Warm(name, "sender", log=self.log, environment=environment)
         )
 
     async def __aenter__(self) -> "Sender":

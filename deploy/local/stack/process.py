@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, Protocol
 
 import httpx
 import psutil
@@ -17,6 +18,15 @@ _POLL_SECONDS = 0.05
 
 class StartError(RuntimeError):
     """A process ended, or did not become ready; the text ends with the last lines of its log."""
+
+
+class Child(Protocol):
+    """A process that was started: its id, and its exit status once it ended."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
 
 
 class Process:
@@ -39,24 +49,24 @@ class Process:
         self._environment = environment
         self._user = user
         self._stop_signal = stop_signal
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int:
         """The process id; raises RuntimeError before the first start."""
-        if self._popen is None:
+        if self._child is None:
             raise RuntimeError(f"{self.name} was never started")
-        return self._popen.pid
+        return self._child.pid
 
     @property
     def running(self) -> bool:
         """Whether the process was started and did not end yet."""
-        return self._popen is not None and self._popen.poll() is None
+        return self._child is not None and self._child.poll() is None
 
     @property
     def exit_status(self) -> int | None:
         """The exit status, None while it runs."""
-        return self._popen.poll() if self._popen else None
+        return self._child.poll() if self._child else None
 
     def start(self) -> None:
         """Start the program in a process group of its own, so that Ctrl-C reaches us first.
@@ -66,19 +76,22 @@ class Process:
         """
         self._end_leftover()
         with self._log.open("ab") as log:
-            self._popen = subprocess.Popen(  # noqa: S603  our own command line
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(self._environment) if self._environment is not None else None,
-                user=self._user,
-                group=self._user,
-                extra_groups=[] if self._user is not None else None,
-                start_new_session=True,
-                cwd="/" if self._user is not None else None,
-            )
+            self._child = self._launch(log)
         self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+
+    def _launch(self, log: IO[bytes]) -> Child:
+        return subprocess.Popen(  # noqa: S603  our own command line
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(self._environment) if self._environment is not None else None,
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user is not None else None,
+            start_new_session=True,
+            cwd="/" if self._user is not None else None,
+        )
 
     def _end_leftover(self) -> None:
         try:

@@ -125,7 +125,7 @@ async def _run(name: str) -> Toll:
 async def _sender(name: str, here: Scene, dues: list[PromoDue]) -> AsyncIterator[Process]:
     folder = here.log.folder
     if name == "ours":
-        sender = Sender(folder, "sender", here.log.url, here.stage.api, _SETTINGS)
+        sender = Sender(folder, "sender", here.log.url, here.stage.api, _SETTINGS, cold=True)
         async with sender:
             yield sender.process
         return

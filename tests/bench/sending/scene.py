@@ -42,7 +42,8 @@ class Scene:
     ) -> AsyncIterator["Running"]:
         """Run a sender that is ready and active."""
         begun = perf_counter()
-        async with Sender(self.log.folder, name, self.log.url, self.stage.api, settings) as sender:
+        log, api = self.log, self.stage.api
+        async with Sender(log.folder, name, log.url, api, settings, cold=True) as sender:
             await sender.ready()
             ready = perf_counter() - begun
             await until(sender.active, bool)

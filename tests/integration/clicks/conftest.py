@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, example
 from contracts.ids import DeliveryId
 from contracts.token import CtaRef, TokenSigner
 from harness.logs import Log
+from harness.warm import Warm
 from sandbox.client import Sandbox
 from stack.ports import free_port
 from stack.process import Process
@@ -104,21 +104,8 @@ class Stage:
 async def serving_telegram(folder: Path) -> AsyncIterator[str]:
     """Run a sandbox of its own; yield its address."""
     port = free_port()
-    process = Process(
-        "sandbox",
-        [
-            sys.executable,
-            "-m",
-            "sandbox",
-            "--port",
-            str(port),
-            "--no-floods",
-            "--retry-base",
-            "0.2",
-        ],
-        log=folder / "log",
-        environment={**os.environ},
-    )
+    arguments = ("--port", str(port), "--no-floods", "--retry-base", "0.2")
+    process = Warm("sandbox", "sandbox", *arguments, log=folder / "log")
     process.start()
     url = f"http://127.0.0.1:{port}"
     await process.answers(f"{url}/control/healthz", 20)
@@ -203,8 +190,7 @@ def process(tmp_path: Path) -> Callable[..., Process]:
 
     def make(environment: dict[str, str], port: int) -> Process:
         everything = {**os.environ, **environment, "FINGERPOST_HTTP_PORT": str(port)}
-        command = [sys.executable, "-m", "clicks"]
         log = tmp_path / f"clicks-{port}.log"
-        return Process("clicks", command, log=log, environment=everything)
+        return Warm("clicks", "clicks", log=log, environment=everything)
 
     return make

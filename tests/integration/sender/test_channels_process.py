@@ -1,9 +1,7 @@
 """A channel lost and won back: sender, clicks and commands as processes, the sandbox between."""
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,8 +25,8 @@ from harness.sandboxes import BOT_ID, BOT_TOKEN, BOT_USERNAME, CHANNEL, OTHER_CH
 from harness.senders import Sender
 from harness.sending import CTA_KEY, due_now
 from harness.waiting import until
+from harness.warm import Warm
 from stack.ports import free_port
-from stack.process import Process
 
 OWNER = 77
 NAME = "the_one"
@@ -73,14 +71,13 @@ class Play:
 
     async def command(self, *arguments: str) -> Any:
         """Run `python -m sender channels …` and return what it answers."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "sender", "channels", *arguments, "--json"),
-            env={**os.environ, "NATS_URL": self.nats_url},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return json.loads(out) | {"status": process.returncode, "err": err.decode()}
+        log = self.folder / f"command-{next(self.numbers)}.log"
+        words = ("sender", "channels", *arguments, "--json")
+        environment = {**os.environ, "NATS_URL": self.nats_url}
+        command = Warm("command", *words, log=log, environment=environment)
+        command.start()
+        await command.ended(60)
+        return json.loads(log.read_text()) | {"status": command.exit_status}
 
 
 @pytest_asyncio.fixture
@@ -96,8 +93,7 @@ async def play(stage: Stage, log: Log, nats_url: str, tmp_path: Path) -> AsyncIt
             "FINGERPOST_CTA_KEYS": f"k1:{CTA_KEY}",
             "FINGERPOST_HTTP_PORT": str(port := free_port()),
         }
-        command = [sys.executable, "-m", "clicks"]
-        clicks = Process("clicks", command, log=tmp_path / "clicks.log", environment=environment)
+        clicks = Warm("clicks", "clicks", log=tmp_path / "clicks.log", environment=environment)
         clicks.start()
         stack.push_async_callback(clicks.kill)
         await clicks.answers(f"http://127.0.0.1:{port}/readyz", 30)

@@ -17,7 +17,7 @@ from chassis.console import UnavailableError
 from chassis.lease import Lease
 from chassis.logs import logger
 from chassis.service import Connection, Service
-from chassis.settings import ServiceSettings, load, refuse
+from chassis.settings import load, refuse
 from contracts.ids import MAIN_BOT, DeliveryId
 from contracts.streams import (
     SENDER_GUIDE,
@@ -325,11 +325,6 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
 def settings() -> Settings:
     """Return what the environment says, or end the process."""
     return load(Settings)
-
-
-def log_settings() -> ServiceSettings:
-    """Return what a command needs that only reads and writes the log, or end the process."""
-    return load(ServiceSettings)
 
 
 async def selftest(settings: Settings, channel: str, audit_chat: str | None) -> Tested:

@@ -19,7 +19,7 @@ from chassis.console import (
     tell,
 )
 from chassis.service import Connection
-from sender import app
+from chassis.settings import ServiceSettings, load
 from sender.console import channels, report, uncertain
 from sender.console.answers import Answer, Resolution, State
 from sender.console.arguments import parser
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asked = parser().parse_args(given)
         if asked.command in {None, "run"}:
-            return app.main()
+            return _run()
         quiet_logs()
         return _do(asked)
     except CommandError as error:
@@ -47,8 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run() -> int:
+    # Imported here and below: a command that needs no Telegram need not wait seconds for aiogram.
+    from sender import app  # noqa: PLC0415
+
+    return app.main()
+
+
 def _do(asked: Namespace) -> int:
     if asked.command == "selftest":
+        from sender import app  # noqa: PLC0415
+
         settings = settled(app.settings)
         audit = asked.audit or settings.audit_chat
         tested = asyncio.run(app.selftest(settings, asked.channel, audit))
@@ -108,6 +117,8 @@ def _change(asked: Namespace) -> Answer:
 
 def _bots() -> dict[str, int]:
     """Return the ids of the bots by name; none where the environment is not a sender's."""
+    from sender import app  # noqa: PLC0415
+
     try:
         tokens = settled(app.settings).tokens()
     except BadSettingsError:
@@ -117,7 +128,7 @@ def _bots() -> dict[str, int]:
 
 def _ask(question: Callable[[Connection], Awaitable[T]]) -> T:
     """Answer `question` by the log; raises CommandError."""
-    settings = settled(app.log_settings)
+    settings = settled(lambda: load(ServiceSettings))
 
     async def asked() -> T:
         async with console(settings, source="sender") as connection:

@@ -1,0 +1,40 @@
+"""A process that a nursery forked is a process like any other."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.sandboxes import CHANNEL, open_sandbox
+from harness.warm import Warm
+from sandbox.client import SandboxError
+
+
+async def test_it_ends_with_its_status_and_has_variables_and_a_log_of_its_own(
+    tmp_path: Path,
+) -> None:
+    for name in ("one", "two"):
+        environment = {"FINGERPOST_CAMPAIGNS": f"/nowhere/{name}"}
+        process = Warm(name, "scheduler", log=tmp_path / f"{name}.log", environment=environment)
+        process.start()
+        await process.ended(60)
+
+        assert process.exit_status == 78
+        assert process.tail().startswith(f"/nowhere/{name}: No such file")
+
+
+async def test_it_is_killed_by_its_id_and_starts_again_with_nothing(tmp_path: Path) -> None:
+    async with open_sandbox(tmp_path) as stage:
+        before = stage.process.pid
+        assert await stage.people.messages(CHANNEL) == []
+        assert os.getsid(before) == before
+
+        await stage.process.kill()
+        assert (stage.process.running, stage.process.exit_status) == (False, -9)
+
+        stage.process.start()
+        await stage.process.answers(f"{stage.api}/control/healthz", 60)
+        assert stage.process.running
+        assert stage.process.pid != before
+        with pytest.raises(SandboxError):
+            await stage.people.messages(CHANNEL)
