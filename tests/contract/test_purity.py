@@ -11,7 +11,8 @@ PURE = {
     "difflib", "enum", "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "json",
     "math", "operator", "re", "statistics", "string", "types", "typing", "unicodedata",
     "urllib.parse", "zoneinfo",
-    "contracts", "crawleruseragents", "cronsim", "idna", "pydantic", "pydantic_core",
+    "contracts", "crawleruseragents", "cronsim", "idna", "msgspec", "numpy", "pydantic",
+    "pydantic_core",
 }  # fmt: skip
 ACTS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today"}

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from analytics.domain.fold import Entry
+from analytics.domain.packing import act_of, stretches_of
 from analytics.domain.plain_fold import Zones, row_of, strands
 from contracts.envelope import Envelope
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked, Event
@@ -31,10 +32,12 @@ def tables_of(log: Iterable[Entry]) -> dict[str, Rows]:
         for table, key in strands(entry):
             if table in stories:
                 stories[table].setdefault(key, []).append(entry)
-    return {
+    tables = {
         table: {row for key, story in found.items() if (row := row_of(table, key, story, zones))}
         for table, found in stories.items()
     }
+    acts = [act for table, found in tables.items() for row in found if (act := act_of(table, row))]
+    return tables | {"stretches": set(stretches_of(sorted(acts)))}
 
 
 def _of(kind: type[Event], log: Iterable[Envelope]) -> list[tuple[str, Any]]:

@@ -137,7 +137,7 @@ class Service:
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit status."""
         logs.configure(self.name, self._settings.instance, self._settings.log_level)
-        _spare_the_collector()
+        spare_the_collector()
         listener = self._listen()
         log.info("starting", address="http://{}:{}".format(*listener.getsockname()[:2]))
         self._server.run(sockets=[listener])
@@ -287,7 +287,7 @@ class Service:
             self._fail("NATS closed the connection for good; check NATS_URL and its credentials")
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Keep what is loaded by now, which stays, out of every later garbage collection."""
     gc.collect()
     gc.freeze()

@@ -61,6 +61,13 @@ def messages_of(delivery: DeliveryId) -> tuple[str, ...]:
 
 def person_of(user_id: int) -> tuple[str, ...]:
     """Return the wildcards that match every event that names a person."""
-    person = person_token(user_id)
+    return _naming(person_token(user_id))
+
+
+def _naming(person: str) -> tuple[str, ...]:
     facts = ("cta.clicked", "bot.started", "bot.stopped", "forget.requested")
     return (*(f"{fact}.{person}" for fact in facts), f"conversion.recorded.{person}.>")
+
+
+PEOPLE = _naming("*")
+"""Of every event that may name a person, which then is the third token."""

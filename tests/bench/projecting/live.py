@@ -10,6 +10,7 @@ import asyncpg
 
 from analytics.domain.guard import Checkpoint
 from analytics.domain.messages import Message, decode
+from analytics.feed import MOST
 from analytics.projector import Projector
 from analytics.store import Store
 from analytics.versions import Versions
@@ -21,7 +22,7 @@ from contracts.examples import SLOT
 
 EVENTS = 200_000
 ONE_BY_ONE = 3_000
-BATCH = 1_000
+BATCH = MOST
 AIM = 25_000
 _LOOK_SECONDS = 0.01
 _VIEW = "SELECT count(*) FROM fingerpost.promo_conversion"

@@ -27,7 +27,7 @@ Running: TypeAlias = "asyncio.Task[None]"
 CaughtUp = Callable[[], Awaitable[int]]
 Following = Callable[[], AbstractAsyncContextManager[Running]]
 
-SHOWN = ("campaigns", "variants", "deliveries", "clicks", "starts", "conversions")
+SHOWN = ("campaigns", "variants", "deliveries", "clicks", "starts", "conversions", "stretches")
 
 
 @asynccontextmanager

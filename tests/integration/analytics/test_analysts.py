@@ -147,6 +147,9 @@ async def test_sessions_of_analysts_are_read_only_and_bounded(
     analyst: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
     assert await analyst.fetchval("SHOW statement_timeout") == "30s"
+    # Of all limits the one that no session can lift: the projector must always get in.
+    limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user"
+    assert await analyst.fetchval(limit) == 20
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await analyst.execute("CREATE TEMPORARY TABLE mine (n int)")
     await analyst.execute("SET statement_timeout = '50ms'")

@@ -4,9 +4,10 @@ import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import schemathesis
@@ -16,14 +17,18 @@ from starlette.applications import Starlette
 
 from analytics.api.lists import BY_NAME, LISTS
 from analytics.api.routes import Api
+from analytics.domain.paging import cursor
 from analytics.reports import Reports
 from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDue, MessageSent
 from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, SLOT, USER, example
 from harness.histories import every_event
 from harness.logs import Log
+from harness.waiting import until
 
 from .conftest import Analytics, CaughtUp, Database, Following
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 HOSTILE = (
     "'; DROP SCHEMA fingerpost CASCADE; --",
     "1 OR 1=1",
@@ -124,6 +129,66 @@ async def test_pages_are_stable_while_rows_arrive(
     assert moments == sorted(moments, reverse=True)
 
 
+async def test_a_list_ends_whenever_its_rows_were_made(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    moments = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1850, 1969, 2026, 9997)]
+    for moment in moments:
+        await log.say(
+            example(ConversionRecorded, source_id=f"{moment.year}", occurred_at=moment, cta=None)
+        )
+    async with following():
+        await caught_up()
+    async with api(database) as client:
+        for name in ("conversions", "attribution"):
+            found = await rows(client, f"/v1/{name}", limit=1)
+            assert len(found) == len(moments), name
+        first, last = (cursor("clicks", (moment, "x")) for moment in (_FIRST, _LAST))
+        for after in (first, last):
+            assert await rows(client, "/v1/clicks", after=after) == []
+
+
+async def test_programs_that_ask_much_take_neither_the_pages_nor_the_readiness(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    await log.say(*taps(3))
+    async with following():
+        await caught_up()
+    reports = Reports(database.dsn)
+    app = Starlette(routes=list(Api(reports).routes()))
+    blocker = await asyncpg.connect(database.dsn)
+    try:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://test", timeout=60
+        ) as client:
+            async with blocker.transaction(), asyncio.TaskGroup() as asking:
+                await blocker.execute("LOCK TABLE fingerpost_v1.clicks")
+                asked = [asking.create_task(client.get("/v1/clicks")) for _ in range(20)]
+                await until(lambda: _waiting(database), lambda number: number >= 3)
+                async with asyncio.timeout(5):
+                    async with reports.connection() as page:
+                        assert await page.fetchval("SELECT 1") == 1
+                    pages = [asking.create_task(_read_slowly(reports)) for _ in range(20)]
+                    await until(lambda: _waiting(database), lambda number: number >= 7)
+                    await reports.check()
+                await blocker.execute("ROLLBACK; BEGIN")
+            assert {task.result().status_code for task in asked} == {200}
+            assert {task.result() for task in pages} == {3}
+    finally:
+        await blocker.close()
+        await reports.close()
+
+
+async def _read_slowly(reports: Reports) -> int:
+    async with reports.connection() as connection:
+        return int(await connection.fetchval("SELECT count(*) FROM clicks"))
+
+
+async def _waiting(database: Database) -> int:
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
+    return int(await database.value(query))
+
+
 async def test_the_questions_of_an_earlier_click_store_are_answered(
     log: Log, database: Database, following: Following, caught_up: CaughtUp
 ) -> None:
@@ -195,7 +260,7 @@ async def test_nothing_hostile_is_an_error_of_ours_or_changes_anything(
 
 
 @pytest.mark.parametrize(
-    "cursor",
+    "written",
     [
         "x",
         "!!!",
@@ -212,10 +277,10 @@ async def test_nothing_hostile_is_an_error_of_ours_or_changes_anything(
     ],
 )
 async def test_a_cursor_that_was_not_given_out_is_refused_with_the_reason(
-    database: Database, cursor: str
+    database: Database, written: str
 ) -> None:
     async with api(database) as client:
-        answer = await client.get("/v1/clicks", params={"after": cursor})
+        answer = await client.get("/v1/clicks", params={"after": written})
 
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == "after"

@@ -303,6 +303,34 @@ async def test_a_log_that_lost_its_tail_halts_the_projector(
     assert await database.checkpoint() == 5
 
 
+async def test_a_tail_that_is_lost_and_written_over_while_it_is_followed_halts_the_projector(
+    tmp_path: Path, database: Database
+) -> None:
+    server = embedded_nats(tmp_path)
+    await server.start()
+    projector = Projector(database.dsn)
+    async with open_log(server.url) as log, running(projector, log.connection):
+        await log.say(*taps(3))
+        await until(database.checkpoint, lambda seen: seen == 3)
+        await server.process.kill()
+        (messages,) = (tmp_path / "nats").rglob("EVENTS/msgs")
+        shutil.copytree(messages, tmp_path / "backup")
+        await server.start()
+        await log.say(*taps(2, "lost"))
+        await until(database.checkpoint, lambda seen: seen == 5)
+
+        await server.process.kill()
+        shutil.rmtree(messages)
+        shutil.copytree(tmp_path / "backup", messages)
+        await server.start()
+        async with open_log(server.url) as other:
+            await other.say(*taps(5, "new"))
+        problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
+    await server.process.kill()
+    assert "lost" in problem
+    assert await database.checkpoint() == 5
+
+
 async def test_a_log_created_anew_halts_the_service_with_a_remedy_and_without_a_crash(
     log: Log, database: Database, analytics: Analytics
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,8 @@ async def traces(database: Database, folder: Path, *people: int) -> list[str]:
         for name in names
         if name in text
     ]
-    patterns = [f"%{text}%" for name in names for text in (name.decode(), name.hex())]
+    written_as = (str, lambda person: str(person).encode().hex(), "{:016x}".format)  # text, packed
+    patterns = [f"%{write(person)}%" for person in people for write in written_as]
     tables = await database.fetch(
         "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables"
         " WHERE table_schema LIKE 'fingerpost%'"
@@ -457,3 +458,120 @@ async def test_two_commands_at_once_count_nobody_twice(
         assert await totals(database) == before
         assert await traces(database, tmp_path, *people) == []
         assert await versions_clean(database, log)
+
+
+async def test_who_is_told_of_in_parts_stays_one_person_wherever_the_telling_stops(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("analytics.domain.forgetting.MOST_BYTES", 500)
+    people = range(PERSON, PERSON + 3)
+    await log.say(*posts(), *(act for person in people for act in acts(person)))
+    async with following():
+        await caught_up()
+        before = await totals(database)
+        for parts, person in enumerate(people, start=1):
+            told = iter(["telling"] * parts)
+
+            def stop(progress: Progress, told: Iterator[str] = told) -> None:
+                if progress.phase == "telling" and next(told, None) is None:
+                    raise StoppedError
+
+            with pytest.raises(StoppedError):
+                await order(database, log, person, tell=stop)
+            assert (await order(database, log, person)).people == 1
+
+        await caught_up()
+        assert await totals(database) == before
+        assert await traces(database, tmp_path, *people) == []
+        assert await versions_clean(database, log)
+    aliases = {event.alias for event in await log.events(UserForgotten)}
+    assert len(aliases) == len(people)
+
+
+async def test_by_age_it_is_finished_too_wherever_it_was_stopped(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path
+) -> None:
+    people = range(PERSON, PERSON + 12)
+    silent = {BotStopped, ForgetRequested}
+    said = [act for person in people for act in acts(person) if type(act) not in silent]
+    await log.say(*posts(), *said)
+    later = (await log.envelopes())[-1].time + timedelta(days=30)
+    ever = timedelta(days=1)
+    steps = 0
+    async with following():
+        await caught_up()
+        before = await totals(database)
+        for steps in range(1, 400, 25):
+            try:
+                await order(database, log, older_than=ever, now=later, tell=stop_at(steps))
+            except StoppedError:
+                await caught_up()
+                assert await totals(database) == before, steps
+            else:
+                break
+        await caught_up()
+        assert steps > 25
+        assert await totals(database) == before
+        assert await traces(database, tmp_path, *people) == []
+        assert await versions_clean(database, log)
+
+
+async def test_by_age_nobody_is_forgotten_of_whom_something_new_cannot_be_read_yet(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    await log.say(*posts(), *acts(PERSON))
+    for person in (PERSON, OTHER):
+        await log.js.publish(f"cta.clicked.{person}", b'{"type": "of a newer release"}')
+    now = (await log.envelopes())[-1].time
+    async with following():
+        await caught_up()
+        done = await order(database, log, older_than=timedelta(hours=1), now=now)
+        assert done == Forgotten(people=0, acts=0, erased=0)
+        waiting = (await commands.listing(database.dsn)).messages
+        assert len(waiting) == 2
+
+        done = await order(
+            database, log, older_than=timedelta(hours=1), now=now + timedelta(hours=2)
+        )
+        assert done.people == 2
+        await caught_up()
+        assert not (await commands.listing(database.dsn)).messages
+
+
+async def test_what_a_person_does_meanwhile_counts_once_and_is_forgotten_next_time(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path
+) -> None:
+    await log.say(*posts(), *acts(PERSON))
+    said, over = 0, asyncio.Event()
+
+    async def taps() -> None:
+        nonlocal said
+        while not over.is_set():
+            said += 1
+            await log.say(example(CtaClicked, source_id=f"live {said}", user_id=PERSON))
+            await asyncio.sleep(0.02)  # each is erased by a request of its own
+
+    async with following():
+        await caught_up()
+        async with asyncio.TaskGroup() as living:
+            living.create_task(taps())
+            for _ in range(5):
+                await order(database, log, PERSON)
+            over.set()
+        await caught_up()
+        assert await database.value("SELECT count(*) FROM fingerpost.clicks") == 5 + said > 20
+        assert await versions_clean(database, log)
+        before = await totals(database)
+        await order(database, log, PERSON)
+        assert await totals(database) == before
+        assert await traces(database, tmp_path, PERSON) == []
+        rebuilt = await commands.rebuild(
+            database.dsn, log.connection, swap=True, accept_differences=False, tell=lambda _: None
+        )
+        assert rebuilt.equal
+        assert await totals(database) == before

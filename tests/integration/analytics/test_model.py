@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -142,10 +142,26 @@ class Tables(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
-        self.do(self._retry())
+        self.do(self._retry([]))
 
-    async def _retry(self) -> None:
-        await commands.retry(self.database.dsn, self.log.connection, [])
+    @rule(places=st.lists(st.integers(0, 100), min_size=1, max_size=3))
+    def retry_some(self, places: list[int]) -> None:
+        """Leave the rest of a story in quarantine."""
+        self.do(self._some(places, self._retry))
+
+    @rule(places=st.lists(st.integers(0, 100), min_size=1, max_size=3))
+    def give_up(self, places: list[int]) -> None:
+        self.do(self._some(places, self._give_up))
+
+    async def _some(self, places: list[int], act: Callable[[list[int]], Awaitable[None]]) -> None:
+        if held := (await commands.listing(self.database.dsn)).messages:
+            await act([held[place % len(held)].sequence for place in places])
+
+    async def _retry(self, sequences: list[int]) -> None:
+        await commands.retry(self.database.dsn, self.log.connection, sequences)
+
+    async def _give_up(self, sequences: list[int]) -> None:
+        await commands.give_up(self.database.dsn, sequences)
 
     @rule()
     def rebuild(self) -> None:
@@ -153,12 +169,12 @@ class Tables(RuleBasedStateMachine):
         self.do(self._rebuild())
 
     async def _rebuild(self) -> None:
-        waits = await self.database.value("SELECT quarantined FROM fingerpost.projection_status")
+        held = (await commands.listing(self.database.dsn)).messages
         rebuilt = await commands.rebuild(
             self.database.dsn,
             self.log.connection,
             swap=True,
-            accept_differences=waits > 0,
+            accept_differences=bool(held),
             tell=lambda _: None,
         )
         assert rebuilt.built.shown

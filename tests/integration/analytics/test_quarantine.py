@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from analytics import quarantine
 from analytics.console import commands, report
 from analytics.domain.messages import Decoded, Message, decode
+from analytics.store import Store
 from contracts.events import (
     CampaignDefined,
     CampaignRetired,
@@ -73,6 +75,28 @@ async def test_a_retry_gives_the_tables_that_the_log_s_order_would_have_given(
     assert (await commands.verify(database.dsn, log.connection, None, lambda _, __: None)).clean
 
 
+async def test_a_retry_leaves_out_of_a_story_what_still_waits(
+    log: Log,
+    database: Database,
+    following: Following,
+    caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with blind_to((PromoDue, MessageSent), monkeypatch):
+        await log.say(*every_event())
+        async with following():
+            await caught_up()
+    said = {type(e.event.data): e.sequence for e in await log.numbered()}
+
+    await commands.retry(database.dsn, log.connection, [said[MessageSent]])
+
+    aside = {held.sequence for held in (await commands.listing(database.dsn)).messages}
+    assert said[PromoDue] in aside
+    assert said[MessageSent] not in aside
+    left = tables_of([one for one in await log.numbered() if one.sequence not in aside])
+    assert await database.tables() == {name: comparable(name, left[name]) for name in left}
+
+
 async def test_a_definition_that_would_tell_other_days_is_refused_with_a_remedy(
     log: Log,
     database: Database,
@@ -119,6 +143,45 @@ async def test_what_cannot_be_read_still_waits_until_it_is_given_up(
     assert (await commands.retry(database.dsn, log.connection, [])).messages == ()
     assert await database.value("SELECT quarantined FROM fingerpost.projection_status") == 0
     assert (await commands.verify(database.dsn, log.connection, None, lambda _, __: None)).clean
+
+
+async def test_what_was_given_up_is_given_up_in_the_next_version_too(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    await log.js.publish("cta.clicked.1", b"nonsense")
+    await log.js.publish("cta.clicked.1", b"more of it")
+    async with following():
+        await caught_up()
+    await commands.give_up(database.dsn, [1])
+
+    rebuilt = await commands.rebuild(
+        database.dsn, log.connection, swap=True, accept_differences=False, tell=lambda _: None
+    )
+
+    assert rebuilt.built.version == 2
+    held = await commands.listing(database.dsn)
+    assert [(one.sequence, one.dropped_at is None) for one in held.messages] == [
+        (1, False),
+        (2, True),
+    ]
+    assert await database.value("SELECT quarantined FROM fingerpost.projection_status") == 1
+
+
+async def test_whoever_is_about_to_act_on_a_version_that_was_replaced_is_told_to_repeat(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    await log.js.publish("cta.clicked.1", b"nonsense")
+    async with following():
+        await caught_up()
+    await commands.rebuild(
+        database.dsn, log.connection, swap=True, accept_differences=False, tell=lambda _: None
+    )
+
+    async with Store.open(database.dsn, 1) as store:
+        assert await quarantine.drop(store.connection, 1, [1]) == []
+        (retried,) = await quarantine.Retry(store, log.connection.reader).run([1])
+
+    assert (retried.folded, retried.remedy) == (False, "repeat it")
 
 
 async def test_verify_tells_of_a_message_that_neither_counts_nor_waits(

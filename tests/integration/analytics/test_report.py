@@ -11,6 +11,7 @@ import pytest
 
 from analytics.console import conversions, report
 from analytics.console.answers import Report
+from analytics.console.clicks import clicks
 from chassis.console import RefusedError, UsageError
 from contracts.events import (
     BotStarted,
@@ -160,6 +161,8 @@ async def test_what_cannot_be_told_is_refused_with_the_remedy(
         await ask(database, "promo")
     with pytest.raises(RefusedError, match="there are: promos"):
         await ask(database, "'; DROP SCHEMA fingerpost")
+    with pytest.raises(RefusedError, match="there is no campaign 'promo'; did you mean promos"):
+        await clicks(database.dsn, None, "promo", 20)
     with pytest.raises(UsageError, match="--since is no day; give one such as"):
         await ask(database, since="yesterday")
     with pytest.raises(UsageError, match="--zone is no time zone"):

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from analytics.dashboard.tail import EventStream, Tail
 from chassis.log.reader import Entry
-from contracts.events import CtaClicked
+from contracts.events import CtaClicked, UserForgotten
 from contracts.examples import example
 from harness.histories import enveloped
 from harness.logs import Log
@@ -105,3 +105,16 @@ async def test_who_takes_nothing_at_all_loses_the_connection() -> None:
     await asyncio.wait_for(answering, 10)
 
     assert len(sent) == 2
+
+
+async def test_who_comes_later_sees_nothing_of_a_person_who_was_forgotten(
+    log: Log, tail: Tail
+) -> None:
+    await log.say(*taps(0, 4))
+    async with tail.watching() as first:
+        await log.say(example(UserForgotten, replaces=(2, 3)))
+        seen: list[int] = []
+        while len(seen) < 5:
+            seen += [line.sequence for line in await first.take(10)]
+        async with tail.watching() as later:
+            assert [line.sequence for line in await later.take(10)] == [1, 4, 5]

@@ -114,3 +114,28 @@ def test_a_right_password_forgets_the_wrong_ones() -> None:
     throttle.right("here")
 
     assert throttle.wait("here", NOW) is None
+
+
+def test_who_has_many_addresses_has_no_more_tries_than_others() -> None:
+    throttle = Throttle()
+    for number in range(5):
+        throttle.wrong(f"2001:db8:0:7::{number:x}", NOW)
+
+    assert throttle.wait("2001:db8:0:7:ffff::1", NOW)
+    assert throttle.wait("2001:db8:0:8::1", NOW) is None
+    for number in range(5):
+        throttle.wrong(f"::ffff:10.0.0.{number}", NOW)
+    assert throttle.wait("::ffff:10.0.0.1", NOW) is None
+
+
+def test_however_many_try_the_throttle_does_not_grow() -> None:
+    throttle = Throttle()
+    for _ in range(5):
+        throttle.wrong("here", NOW)
+    for number in range(9_999):
+        throttle.wrong(f"10.0.{number >> 8}.{number & 255}", NOW)
+    assert throttle.wait("here", NOW)
+
+    throttle.wrong("there", NOW)
+
+    assert throttle.wait("here", NOW) is None

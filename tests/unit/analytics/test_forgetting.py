@@ -47,6 +47,10 @@ def nameless(tables: dict[str, Rows], alias: int | None, user_id: int) -> dict[s
     """Return the rows without their events' ids, and with one name for the person."""
 
     def without(name: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        if name == "stretches":
+            packed = [row[4][start : start + 8] for start in range(0, len(row[4]), 8)]
+            people = (int.from_bytes(one, signed=True) for one in packed)
+            return (*row[:4], tuple(user_id if one == alias else one for one in people), *row[5:])
         if name not in WHO:
             return row
         who = WHO[name]
@@ -102,6 +106,33 @@ def test_what_names_the_person_is_left_out() -> None:
     assert [act.sequence for act in event.acts] == [1, 2, 4, 5]
     assert event.alias == -1
     assert [(c.clicks, c.starts, c.conversions) for c in event.counts] == [(1, 1, 2)]
+
+
+def test_a_click_s_user_agent_goes_with_its_person() -> None:
+    tap = example(CtaClicked, via="link", agent="Phone of one person/1.0", ahead=True)
+
+    (event,) = told(story(tap), USER)
+
+    assert "one person" not in event.model_dump_json()
+    (act,) = event.acts
+    assert act.click
+    assert (act.click.agent, act.click.ahead) == (None, False)
+
+
+def test_of_whom_a_part_was_told_the_rest_is_told_under_the_same_alias_and_names() -> None:
+    join = f"join-100123-{USER}"
+    log = story(
+        example(ConversionRecorded, source_id=join, kind="join"),
+        example(ConversionRecorded, source_id="paid", refund_of=join),
+    )
+
+    (event,) = forgotten([1, 2], log, {1, 2}, SLOT, replaced={1})
+
+    assert (event.alias, event.request_id, event.replaces) == (-1, "at-2", (2,))
+    (act,) = event.acts
+    assert act.conversion
+    assert act.conversion.refund_of == "forgotten-1"
+    assert forgotten([1, 2], log, {1, 2}, SLOT, replaced={1, 2}) == []
 
 
 def test_what_does_not_count_does_not_count_afterwards() -> None:

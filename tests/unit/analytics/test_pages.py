@@ -234,6 +234,8 @@ def test_numbers_are_written_for_people(written: object, expected: object) -> No
         ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
         ("@SUM(A1)", "'@SUM(A1)"),
         ("-1+2", "'-1+2"),
+        ("\n=1", "'\n=1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
         ("-1001000000002", "-1001000000002"),
         ("@markets", "@markets"),
         (NOW.astimezone(BERLIN), "2026-03-01T12:30:20+00:00"),

@@ -74,6 +74,7 @@ def test_one_is_better_or_the_other_is() -> None:
         (Sample(5, 50), Sample(10, 100), None),
         (Sample(0, 10), Sample(0, 20), None),
         (Sample(0, 0), Sample(3, 20), None),
+        (Sample(1_000, 30_607), Sample(1_000, 30_638), None),
     ],
 )
 def test_the_sample_needed_is_that_of_the_test_of_two_proportions(

@@ -10,7 +10,10 @@ from analytics.domain.versions import Begin, Build, Follow, Task, Version, Wait,
 from contracts.events import EVENTS
 from contracts.examples import SLOT
 
-PINNED = {2: "fold 2, tables c088255696fedf7b"}
+PINNED = {
+    2: "fold 2, tables c088255696fedf7b",
+    3: "fold 3, tables 1e08a66962e99ec0",
+}
 """What each number stands for. Never change an entry: raise `schema.FOLD`, and add one."""
 
 
@@ -47,7 +50,8 @@ def test_every_event_is_folded_or_ignored_knowingly() -> None:
         ),
         ([version(1), version(2, live=True, ours=False, fold=3)], Wait(2)),
         ([version(1, replaced_at=SLOT), version(2, live=True)], Follow(2)),
-        ([version(3, built=False)], Begin(4)),
+        ([version(3, built=False)], Build(3, new=False)),
+        ([version(3, ours=False)], Begin(4)),
     ],
     ids=[
         "nothing is there",
@@ -59,7 +63,8 @@ def test_every_event_is_folded_or_ignored_knowingly() -> None:
         "what was replaced is not taken up again",
         "a newer release's is live",
         "an old one is kept",
-        "none is live",
+        "the first one is half built",
+        "the first one is half built by another release",
     ],
 )
 def test_given_the_versions_a_replica_knows_its_task(versions: list[Version], then: Task) -> None:

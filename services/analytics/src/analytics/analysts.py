@@ -1,7 +1,8 @@
 """The role that analysts log in as: it reads the schema `fingerpost`, and nothing else.
 
 It is made without a password, so that nobody is let in before an administrator sets one. Its
-limits are defaults of its sessions; what keeps it from writing is that nothing was granted to it.
+limits are defaults of its sessions, but for their number; what keeps it from writing to tables is
+that nothing was granted to it.
 """
 
 import asyncpg
@@ -11,9 +12,11 @@ from analytics.postgres import Postgres
 from chassis.logs import logger
 
 ROLE = "fingerpost_analyst"
+_SESSIONS = 20
 
 _MAKE = f"""
 CREATE ROLE {ROLE} LOGIN;
+ALTER ROLE {ROLE} CONNECTION LIMIT {_SESSIONS};
 ALTER ROLE {ROLE} SET default_transaction_read_only = on;
 ALTER ROLE {ROLE} SET statement_timeout = '30s';
 ALTER ROLE {ROLE} SET idle_in_transaction_session_timeout = '60s';

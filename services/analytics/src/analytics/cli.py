@@ -1,6 +1,5 @@
 """The command line: `python -m analytics`, which runs analytics or looks after its tables."""
 
-import gc
 import os
 import sys
 import time
@@ -19,7 +18,7 @@ from analytics.console.forget import forget
 from analytics.forgetting import Progress as Forgetting
 from chassis.clock import utc_now
 from chassis.console import EXIT_REFUSED, CommandError, console, fail, quiet_logs, settled, tell
-from chassis.service import Connection
+from chassis.service import Connection, spare_the_collector
 
 Question = Callable[[Connection], Awaitable[Answer]]
 Ask = Callable[[Question], Answer]
@@ -33,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         asked = parser().parse_args(given)
-        # What is loaded by now stays: the collector need not look at it with each batch.
-        gc.freeze()
+        spare_the_collector()
         if asked.command in {None, "run"}:
             return app.main()
         quiet_logs()

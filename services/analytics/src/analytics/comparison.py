@@ -57,7 +57,7 @@ async def rows(
 ) -> AsyncIterator[tuple[Any, ...]]:
     """Yield the rows of a table by its key, in the order of its bytes; within a transaction."""
     names = ", ".join(columns)
-    order = ", ".join(f'{column.name} COLLATE "C"' for column in table.columns[: table.keys])
+    order = ", ".join(f'{column.name}::text COLLATE "C"' for column in table.columns[: table.keys])
     query = f"SELECT {names} FROM {name_of(version)}.{table.name} ORDER BY {order}"  # noqa: S608
     async for record in connection.cursor(query, prefetch=1_000, timeout=None):
         yield tuple(record)

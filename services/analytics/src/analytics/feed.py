@@ -3,11 +3,12 @@
 Written on bare requests: nats-py's `fetch` may drop the part of a batch that it holds when it times
 out, and waits longer than it must. Here a request is always outstanding, the server's heartbeats
 tell a quiet log from a lost connection, and the consumer's own numbering shows what went missing.
+Messages are taken as nats-py reads them: its objects, queue and task cost as much as all the rest.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import nats.errors
@@ -20,7 +21,7 @@ from nats.js.errors import Error as JetStreamError
 from analytics.domain.messages import Message
 from contracts.streams import Consumer, Stream
 
-MOST = 1_000
+MOST = 2_000
 """Messages handed over at once, at most."""
 
 _EXPIRES_SECONDS = 30
@@ -35,6 +36,39 @@ class FeedError(RuntimeError):
     """The feed cannot go on where it is; open another one at the checkpoint."""
 
 
+Taker = Callable[[bytes, bytes, bytes, bytes | None], None]
+"""Takes subject, where to answer, data and headers."""
+
+
+class _Shortcut:
+    """Takes the place of a client's `_process_msg`: hands what is answered to a taker at once.
+
+    What has no taker, or no place to be answered at (the server's own words), goes its usual way.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.takers: dict[int, Taker] = {}
+        self._usual = client._process_msg
+
+    @classmethod
+    def of(cls, client: Client) -> "_Shortcut":
+        """Return the one of this client."""
+        present = vars(client).get("_process_msg")
+        if isinstance(present, cls):
+            return present
+        new = vars(client)["_process_msg"] = cls(client)
+        return new
+
+    async def __call__(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        taker = self.takers.get(sid)
+        if taker and reply:
+            taker(subject, reply, data, headers)
+        else:
+            await self._usual(sid, subject, reply, data, headers or b"")
+
+
 class Feed:
     """What one consumer was not handed yet; for one reader."""
 
@@ -47,11 +81,12 @@ class Feed:
         self._durable = durable
         self._request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._inbox = client.new_inbox()
-        self._buffer: list[Msg] = []
+        self._buffer: list[Message] = []
         self._arrived = asyncio.Event()
         self._requested = 0
         self._expected = 1
         self._problem: str | None = None
+        self._reconnects = client.stats["reconnects"]
 
     @classmethod
     @asynccontextmanager
@@ -94,10 +129,13 @@ class Feed:
         cls, js: JetStreamContext, stream: str, durable: str
     ) -> AsyncIterator["Feed"]:
         feed = cls(js, stream, durable)
-        subscription = await feed._client.subscribe(feed._inbox, cb=feed._receive)
+        subscription = await feed._client.subscribe(feed._inbox, cb=feed._hear)
+        takers = _Shortcut.of(feed._client).takers
+        takers[subscription._id] = feed._receive
         try:
             yield feed
         finally:
+            del takers[subscription._id]
             with suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
@@ -110,7 +148,7 @@ class Feed:
         """Whether the log, as it was when this was asked, has nothing that was not taken."""
         info = await self._js.consumer_info(self._stream, self._durable)
         delivered = info.delivered.consumer_seq if info.delivered else 0
-        return not info.num_pending and delivered == self._expected - 1
+        return not (self._buffer or info.num_pending) and delivered == self._expected - 1
 
     async def take(self) -> list[Message]:
         """Wait for messages and return those that are here; raises FeedError."""
@@ -123,10 +161,14 @@ class Feed:
             except TimeoutError as error:
                 raise FeedError("the log fell silent") from error
             await self._ask()
+        if self._client.stats["reconnects"] != self._reconnects:
+            self.end(
+                "NATS was away: it may have lost the end of the log, and got another one since"
+            )
         if self._problem:
             raise FeedError(self._problem)
         taken, self._buffer = self._buffer[:MOST], self._buffer[MOST:]
-        return [self._checked(message) for message in taken]
+        return taken
 
     async def acknowledge(self, last: Message) -> None:
         """Tell the server that all up to `last` is done with, and wait until it knows."""
@@ -151,15 +193,31 @@ class Feed:
             self._request_subject, json.dumps(request).encode(), reply=self._inbox
         )
 
-    async def _receive(self, message: Msg) -> None:
-        if message.reply:
-            self._requested -= 1
-            self._buffer.append(message)
-        else:
-            self._told(message.headers or {})
+    def _receive(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<sequence>.<number>.<time>.<left>
+        place = reply.decode()
+        tokens = place.split(".")
+        start = 5 if len(tokens) == 9 else 7  # noqa: PLR2004  the longer form has two more
+        if (number := int(tokens[start + 1])) != self._expected:
+            self.end(f"delivery {self._expected} is missing: {number} came in its place")
+            return
+        self._expected += 1
+        self._requested -= 1
+        self._buffer.append(
+            Message(
+                int(tokens[start]),
+                subject.decode(),
+                headers or b"",
+                data,
+                place,
+                int(tokens[start + 3]),
+            )
+        )
         self._arrived.set()
 
-    def _told(self, headers: dict[str, str]) -> None:
+    async def _hear(self, word: Msg) -> None:
+        """Heed what the server says about the requests."""
+        headers = word.headers or {}
         status = headers.get("Status")
         if status == _EXPIRED:
             # Of several requests it is the oldest, and this is what it did not get.
@@ -167,20 +225,4 @@ class Feed:
             self._requested = max(0, self._requested - lacking)
         elif status != _HEARTBEAT:
             self.end(f"the log ended the reading: {status} {headers.get('Description', '')}")
-
-    def _checked(self, message: Msg) -> Message:
-        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<sequence>.<number>.<time>.<left>
-        tokens = message.reply.split(".")
-        start = 5 if len(tokens) == 9 else 7  # noqa: PLR2004  the longer form has two more
-        sequence, number = int(tokens[start]), int(tokens[start + 1])
-        if number != self._expected:
-            raise FeedError(f"delivery {self._expected} is missing: {number} came in its place")
-        self._expected += 1
-        return Message(
-            sequence,
-            message.subject,
-            message.headers or {},
-            message.data,
-            message.reply,
-            int(tokens[start + 3]),
-        )
+        self._arrived.set()

@@ -20,7 +20,7 @@ from chassis.logs import logger
 BATCH_SIZE = Histogram(
     "fingerpost_projection_batch_size",
     "Events folded in one transaction.",
-    buckets=(1, 2, 5, 10, 50, 100, 500, 1_000),
+    buckets=(1, 2, 5, 10, 50, 100, 500, 1_000, 2_000),
 )
 QUARANTINED = Counter(
     "fingerpost_projection_quarantined", "Messages that could not be folded and were set aside."

@@ -14,26 +14,30 @@ Whatever stops it, and wherever: repeating it finishes it, and no total changes 
 """
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
+from nats.js.errors import Error as JetStreamError
 
 from analytics.domain.fold import Entry
 from analytics.domain.forgetting import forgotten, guard
 from analytics.domain.messages import Message, decode
+from analytics.domain.packing import BITS
 from analytics.feed import Feed
 from analytics.postgres import Postgres
 from analytics.schema import ANALYSTS, name_of
+from analytics.schema.tables import STRETCHES
 from chassis.clock import Clock
 from chassis.service import Connection
 from contracts.events import ConversionRecorded, ForgetRequested, UserForgotten
 from contracts.streams import EVENTS
-from contracts.subjects import FORGET_REQUESTS, FORGOTTEN, person_of
+from contracts.subjects import FORGET_REQUESTS, FORGOTTEN, PEOPLE, person_of
 
 Phase = Literal["reading", "telling", "guarding", "erasing", "waiting", "removing", "closing"]
 
@@ -43,7 +47,7 @@ AT_ONCE = 20
 _NO_SUCH_MESSAGE = 10043
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
-_WORDS = ("bot.stopped.*", FORGET_REQUESTS)
+_LISTING_SECONDS = 30.0
 _ACTS = ("clicks", "starts", "conversions")
 _COUNTED = " UNION ALL ".join(
     f"SELECT sequence FROM {ANALYSTS}.{table} WHERE user_id = ANY($1)"  # noqa: S608  our own names
@@ -60,7 +64,7 @@ _PLACES = """
 SELECT table_schema AS schema, table_name AS name, array_agg(column_name::text) AS columns
 FROM information_schema.columns
 WHERE table_schema ~ '^fingerpost_v[1-9][0-9]*$' GROUP BY table_schema, table_name
-HAVING 'user_id' = ANY(array_agg(column_name::text)) OR table_name = 'quarantine'
+HAVING 'user_id' = ANY(array_agg(column_name::text)) OR table_name IN ('quarantine', 'stretches')
 """
 
 
@@ -113,12 +117,15 @@ class Forgetting:
 
     async def who_asked(self) -> list[int]:
         """Return everybody who asked to be forgotten, and is not yet."""
-        return await _people_on(self._log.js, (FORGET_REQUESTS,))
+        return sorted(await _people_on(self._log.js, FORGET_REQUESTS))
 
     async def who_is_quiet(self, since: datetime) -> list[int]:
         """Return everybody of whom nothing is known since then, or only what was left behind."""
         known = dict(await self._connection.fetch(_QUIET, since))
-        others = await self._elsewhere() | set(await _people_on(self._log.js, _WORDS))
+        # Whose events a command that was stopped left in the log have no rows any more.
+        others = await self._elsewhere()
+        for subject in PEOPLE:
+            others |= await _people_on(self._log.js, subject)
         return sorted({who for who, quiet in known.items() if quiet} | (others - known.keys()))
 
     async def run(self, people: Sequence[int], *, quiet_since: datetime | None = None) -> Forgot:
@@ -161,9 +168,10 @@ class Forgetting:
     async def _tell_log(self, person: _Person) -> None:
         """Let the log say what takes the place of the person's events, unless it does already."""
         counted = {row[0] for row in await self._connection.fetch(_COUNTED, [person.user_id])}
-        while left := [m for m in person.messages if m.sequence not in self._replaced]:
-            told = [Entry(m.sequence, said) for m in left if (said := decode(m).event)]
-            for event in forgotten([m.sequence for m in left], told, counted, self._clock()):
+        places = [message.sequence for message in person.messages]
+        told = [Entry(m.sequence, said) for m in person.messages if (said := decode(m).event)]
+        while left := forgotten(places, told, counted, self._clock(), replaced=self._replaced):
+            for event in left:
                 self._step("telling")
                 if not await self._log.publisher.publish_once(event, patience=_PATIENCE_SECONDS):
                     # It was said before, maybe with less: go on with what was said.
@@ -195,7 +203,8 @@ class Forgetting:
 
     async def _read_replaced(self) -> None:
         """Learn what was replaced since this was asked last."""
-        for entry in await self._log.reader.replay((FORGOTTEN,), after=self._read_till):
+        said = self._log.reader.follow((FORGOTTEN,), after=self._read_till, stop_at_end=True)
+        async for entry in said:  # one at a time: they hold all that was ever forgotten
             self._read_till = entry.sequence
             if isinstance(entry.envelope.data, UserForgotten):
                 self._replaced.update(entry.envelope.data.replaces)
@@ -245,22 +254,33 @@ class Forgetting:
                 version = (await self._connection.fetchrow(_STATUS))["version"]
                 if schema == name_of(version):
                     continue
+                packed = found.pop(STRETCHES.name, None)
+                gone: set[int] = set()
                 for table, columns in found.items():
-                    await self._delete(f"{schema}.{table}", columns, ids, horizon)
+                    gone |= await self._delete(f"{schema}.{table}", columns, ids, horizon)
+                if packed:
+                    await self._unpack(schema, gone)
+
+    async def _unpack(self, schema: str, places: set[int]) -> None:
+        # Whoever folds this version after all packs them anew, with what replaces the person's.
+        query = f"DELETE FROM {schema}.{STRETCHES.name} WHERE stretch = ANY($1)"  # noqa: S608
+        await self._connection.execute(query, sorted({place >> BITS for place in places}))
 
     async def _delete(
         self, table: str, columns: Sequence[str], ids: Sequence[int], horizon: int
-    ) -> None:
+    ) -> set[int]:
+        """Delete what names people up to `horizon`; return the places of their acts in the log."""
         # The first release's rows do not say their place; nobody folds its versions any more.
         till = "sequence <= $2" if "sequence" in columns else "$2::bigint IS NOT NULL"
         if "user_id" in columns:
             whose, values = "user_id = ANY($1)", [*ids]
-            query = f"DELETE FROM {table} WHERE {whose} AND {till}"  # noqa: S608  our own names
-            await self._connection.execute(query, values, horizon)
-        else:
-            patterns = [_pattern(subject) for user_id in ids for subject in person_of(user_id)]
-            query = f"DELETE FROM {table} WHERE subject LIKE ANY($1) AND {till}"  # noqa: S608
-            await self._connection.execute(query, patterns, horizon)
+            place = "sequence" if "sequence" in columns else "0"
+            query = f"DELETE FROM {table} WHERE {whose} AND {till} RETURNING {place}"  # noqa: S608
+            return {row[0] for row in await self._connection.fetch(query, values, horizon)}
+        patterns = [_pattern(subject) for user_id in ids for subject in person_of(user_id)]
+        query = f"DELETE FROM {table} WHERE subject LIKE ANY($1) AND {till}"  # noqa: S608
+        await self._connection.execute(query, patterns, horizon)
+        return set()
 
     def _step(self, phase: Phase) -> None:
         self._tell(Progress(phase, self._done, self._people))
@@ -271,15 +291,34 @@ def _pattern(subject: str) -> str:
 
 
 def _spoke(person: _Person, since: datetime) -> bool:
-    said = (decode(message).event for message in person.messages)
-    return any(one and one.time >= since for one in said)
+    return any(_said_at(message) >= since for message in person.messages)
 
 
-async def _people_on(js: JetStreamContext, subjects: Sequence[str]) -> list[int]:
+def _said_at(message: Message) -> datetime:
+    """Return when it was said; of what cannot be read, when the log took it."""
+    if said := decode(message).event:
+        return said.time
+    tokens = message.reply.split(".")
+    taken = int(tokens[7 if len(tokens) == 9 else 9])  # noqa: PLR2004  as the feed reads it
+    return datetime.fromtimestamp(taken / 1_000_000_000, UTC)
+
+
+async def _people_on(js: JetStreamContext, subject: str) -> set[int]:
+    """Return who is named by the subjects that match; the log tells them without its messages."""
+    # nats-py asks for the first 100,000 only, and has no public way to any request.
+    client, place = js._nc, f"$JS.API.STREAM.INFO.{EVENTS.name}"
     tokens: set[str] = set()
-    async for message in _messages(js, subjects):
-        tokens.add(message.subject.split(".")[2])
-    return sorted(int(token) for token in tokens if token.isdecimal())
+    seen, total = 0, 1
+    while seen < total:
+        asked = json.dumps({"subjects_filter": subject, "offset": seen})
+        answer = await client.request(place, asked.encode(), timeout=_LISTING_SECONDS)
+        said = json.loads(answer.data)
+        if "state" not in said:
+            raise JetStreamError(description=f"the log tells no subjects: {said.get('error')}")
+        found = said["state"].get("subjects") or {}
+        tokens |= {name.split(".")[2] for name in found}
+        seen, total = seen + len(found), said.get("total", 0) if found else 0
+    return {int(token) for token in tokens if token.isdecimal()}
 
 
 async def _read(js: JetStreamContext, people: Sequence[int]) -> list[_Person]:

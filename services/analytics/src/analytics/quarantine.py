@@ -23,6 +23,7 @@ from contracts.events import CampaignDefined
 from contracts.subjects import campaign_of, messages_of, missed_of
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_REPLACED = (False, "analysts were given another version of the tables meanwhile", "repeat it")
 _AT_ONCE = 20
 """Messages retried in one transaction: the projector waits for it."""
 
@@ -65,10 +66,13 @@ async def listing(connection: Postgres, version: int) -> list[Held]:
 
 
 async def drop(connection: Postgres, version: int, sequences: Sequence[int]) -> list[int]:
-    """Give messages up; return those that were waiting."""
+    """Give messages up; return those that were waiting, none where the version was replaced."""
+    schema = name_of(version)
     found = await connection.fetch(
-        f"UPDATE {name_of(version)}.quarantine SET dropped_at = clock_timestamp()"  # noqa: S608
-        " WHERE sequence = ANY($1) AND dropped_at IS NULL RETURNING sequence",
+        f"UPDATE {schema}.quarantine SET dropped_at = clock_timestamp()"  # noqa: S608
+        " WHERE sequence = ANY($1) AND dropped_at IS NULL"
+        f" AND EXISTS (SELECT FROM {schema}.checkpoint WHERE replaced_at IS NULL FOR SHARE)"
+        " RETURNING sequence",
         list(sequences),
     )
     return sorted(row[0] for row in found)
@@ -94,8 +98,11 @@ class Retry:
         async with self._connection.transaction():
             # The lock of this row keeps the projector from folding on meanwhile.
             checkpoint = await self._connection.fetchval(
-                f"SELECT sequence FROM {self._schema}.checkpoint FOR UPDATE"  # noqa: S608
+                f"SELECT sequence FROM {self._schema}.checkpoint"  # noqa: S608
+                " WHERE replaced_at IS NULL FOR UPDATE"
             )
+            if checkpoint is None:
+                return [Retried(sequence, *_REPLACED) for sequence in sequences]
             return [await self._one(sequence, checkpoint) for sequence in sequences]
 
     async def _one(self, sequence: int, checkpoint: int) -> Retried:
@@ -186,8 +193,14 @@ class Retry:
                 f" VALUES ({places}) ON CONFLICT ({table.key}) DO UPDATE SET {replaced}"
                 " WHERE excluded.sequence < present.sequence"
             )
+            before = await self._connection.fetch(
+                f"SELECT sequence FROM {self._schema}.{table.name} WHERE {table.key} = ANY($1)",  # noqa: S608
+                list(rows),
+            )
             for row in rows.values():
                 await self._connection.execute(statement, *row)
+            told = [*(row["sequence"] for row in before), *(r[table.keys] for r in rows.values())]
+            await self._store.repack(told, gone=True)
 
 
 def _subjects(fact: DeliveryFact) -> tuple[str, ...]:

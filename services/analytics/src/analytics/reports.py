@@ -13,7 +13,7 @@ from chassis.service import Connection
 
 Row = Mapping[str, Any]
 
-_CONNECTIONS = 6
+_CONNECTIONS = 8
 _CONNECT_SECONDS = 2
 _QUERY_SECONDS = 32
 _SESSION = {
@@ -35,6 +35,8 @@ class Reports:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        # One is left for the check: who asks much must not make the service seem away.
+        self._room = asyncio.Semaphore(_CONNECTIONS - 1)
         self._opened: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def keep(self, _: Connection) -> None:
@@ -53,6 +55,11 @@ class Reports:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Pooled]:
         """Lend a connection for as long as the context lasts."""
+        async with admitted(self._room), self._lent() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Pooled]:
         if self._opened is None:
             self._opened = asyncpg.create_pool(
                 self._dsn,
@@ -78,8 +85,19 @@ class Reports:
 
     async def check(self) -> None:
         """Raise what keeps Postgres from answering."""
-        async with self.connection() as connection:
+        async with self._lent() as connection:
             await connection.fetchval("SELECT 1")
+
+
+@asynccontextmanager
+async def admitted(room: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Take a place for as long as the context lasts; raises TimeoutError where none gets free."""
+    async with asyncio.timeout(_QUERY_SECONDS):
+        await room.acquire()
+    try:
+        yield
+    finally:
+        room.release()
 
 
 async def _read_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

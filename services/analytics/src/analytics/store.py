@@ -16,9 +16,11 @@ import asyncpg
 from analytics.domain.fold import Entry, Tables, Touched, fold, touched
 from analytics.domain.guard import Checkpoint
 from analytics.domain.messages import Decoded, quarantined
+from analytics.domain.packing import BITS
 from analytics.domain.rows import CampaignRow, DeliveryRow
 from analytics.postgres import Postgres, connect
 from analytics.schema import name_of
+from analytics.schema.stretches import repack
 from analytics.schema.tables import (
     CAMPAIGNS,
     CLICKS,
@@ -27,6 +29,7 @@ from analytics.schema.tables import (
     FORGOTTEN,
     QUARANTINE,
     STARTS,
+    STRETCHES,
     TABLES,
     VARIANTS,
     Table,
@@ -122,6 +125,23 @@ class Store:
         await self._insert(STARTS, tables.starts.values())
         await self._insert(CONVERSIONS, tables.conversions.values())
         await self._insert(FORGOTTEN, tables.forgotten.values())
+        taps = {row.sequence for row in tables.clicks.values()}
+        starts = {row.sequence for row in tables.starts.values()}
+        turns = {row.sequence for row in tables.conversions.values()}
+        places = tables.replaced | taps | starts | turns
+        await self.repack(places, gone=bool(tables.replaced))
+
+    async def repack(self, places: Collection[int], *, gone: bool) -> None:
+        """Pack anew the stretches of these places of the log, in which acts are new, or `gone`.
+
+        In bulk nothing is packed before the tables are finished.
+        """
+        stretches = sorted({place >> BITS for place in places})
+        if self._bulk or not stretches:
+            return
+        if gone:
+            await self.connection.execute(self._sql.unpack, stretches)
+        await self.connection.execute(self._sql.repack, stretches)
 
     async def _remove(self, places: list[int]) -> None:
         await self.connection.execute(
@@ -176,6 +196,8 @@ class _Statements:
     select: dict[Table, str]
     insert: dict[Table, str]
     remove: dict[Table, str]
+    repack: str
+    unpack: str
 
 
 @cache
@@ -194,6 +216,8 @@ def _statements(version: int) -> _Statements:
             table: f"DELETE FROM {schema}.{table.name} WHERE sequence = ANY($1) AND user_id > 0"  # noqa: S608
             for table in (CLICKS, STARTS, CONVERSIONS)
         },
+        repack=repack(schema),
+        unpack=f"DELETE FROM {schema}.{STRETCHES.name} WHERE stretch = ANY($1)",  # noqa: S608
     )
 
 

@@ -16,12 +16,13 @@ from analytics.domain.differences import Difference, differences
 from analytics.domain.fold import Entry
 from analytics.domain.guard import Checkpoint
 from analytics.domain.messages import decode
+from analytics.domain.packing import act_of, stretch_of
 from analytics.domain.plain_fold import Zones, row_of, strands
 from analytics.domain.versions import Version
 from analytics.feed import Feed
 from analytics.postgres import Postgres
 from analytics.schema import name_of
-from analytics.schema.tables import QUARANTINE, TABLES, Table
+from analytics.schema.tables import QUARANTINE, STRETCHES, TABLES, Table
 from analytics.spool import Spool
 from contracts.envelope import Envelope
 from contracts.streams import EVENTS
@@ -55,6 +56,7 @@ class Verifier:
         self._version = version
         self._tell = tell
         self._zones = Zones()
+        self._acts = Spool()
 
     async def run(self) -> list[Verified]:
         """Compare every table; raises HaltError where the log is another one."""
@@ -63,7 +65,7 @@ class Verifier:
             self._js, Checkpoint(stands.checkpoint, stands.identity, stands.stream_created)
         )
         set_aside = await self._quarantined()
-        with Spool() as spool:
+        with Spool() as spool, self._acts:
             unread = await self._read(spool, set_aside)
             verified = [Verified(QUARANTINE.name, len(set_aside), tuple(unread))]
             said = spool.tables()
@@ -74,9 +76,10 @@ class Verifier:
                 stories: Iterator[Any] = iter(())
                 if upcoming and upcoming[0] == table.name:
                     stories = upcoming[1]
-                verified.append(await self._compare(table, stories))
+                told = self._packed() if table is STRETCHES else self._told(table.name, stories)
+                verified.append(await self._compare(table, told))
                 if upcoming and upcoming[0] == table.name:
-                    for _ in stories:  # what was not read, as there were differences enough
+                    async for _ in told:  # what was not read, as there were differences enough
                         pass
                     upcoming = next(said, None)
             return verified
@@ -113,20 +116,28 @@ class Verifier:
         # What cannot be read and is to be erased, as it is a forgotten person's, is no loss.
         return [one for one in lost if one.key[0] not in self._zones.replaced][:MOST]
 
-    async def _compare(self, table: Table, stories: Iterator[Any]) -> Verified:
+    async def _compare(self, table: Table, there: AsyncIterator[tuple[Any, ...]]) -> Verified:
         columns = tuple(column.name for column in table.columns)
         here = _Counted(rows(self._connection, self._version.number, table, columns))
-        there = self._told(table.name, stories)
         found = [
             difference
             async for difference in differences(table.name, columns, table.keys, here, there, MOST)
         ]
         return Verified(table.name, here.count, tuple(found))
 
+    async def _packed(self) -> AsyncIterator[tuple[Any, ...]]:
+        """Pack the acts of the rows that were told before."""
+        for _, stretches in self._acts.tables():
+            for (number,), acts in stretches:
+                yield stretch_of(int(number), [packed for _, packed in acts])
+
     async def _told(self, table: str, stories: Iterator[Any]) -> AsyncIterator[tuple[Any, ...]]:
         for key, story in stories:
             entries = [Entry(sequence, Envelope.parse(data)) for sequence, data in story]
             if row := row_of(table, key, entries, self._zones):
+                if act := act_of(table, row):
+                    place = (STRETCHES.name, (str(act.stretch),), act.sequence, act.packed)
+                    self._acts.add(place)
                 yield row
 
 

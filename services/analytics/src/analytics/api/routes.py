@@ -1,5 +1,6 @@
 """Inbound edge: HTTP, for programs. Every answer is JSON, errors too."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from json import dumps
 from typing import Any
@@ -15,7 +16,7 @@ from analytics.domain.asking import PARAMETERS, read
 from analytics.domain.filters import BadFilterError
 from analytics.domain.paging import cursor, place
 from analytics.postgres import GONE
-from analytics.reports import Pooled, Reports
+from analytics.reports import Pooled, Reports, admitted
 from chassis.logs import logger
 
 _HEADERS = {
@@ -24,6 +25,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_AT_ONCE = 3
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 log = logger(__name__)
@@ -36,6 +38,8 @@ class Api:
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
+        # The others wait: programs must not take the connections of the pages.
+        self._room = asyncio.Semaphore(_AT_ONCE)
         self._document = document()
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -72,7 +76,7 @@ class Api:
     async def _page(self, one: List, asked: Mapping[str, Any]) -> Response:
         kinds = [kind for _, kind in one.keys]
         after = place(one.name, kinds, asked["after"]) if asked["after"] else None
-        async with self._reports.instant() as connection:
+        async with admitted(self._room), self._reports.instant() as connection:
             # Instants are written in UTC, whatever the server's zone.
             await connection.execute("SET LOCAL TimeZone = 'UTC'")
             query, values = one.statement({**asked, "after": after}, await _version(connection))
@@ -85,7 +89,7 @@ class Api:
     async def _count(self, request: Request) -> Response:
         known = [n for n in BY_NAME["clicks"].parameters if n not in {"limit", "after"}]
         query, values = click_count(read(_query(request), known))
-        async with self._reports.instant() as connection:
+        async with admitted(self._room), self._reports.instant() as connection:
             found = await connection.fetchrow(query, *values)
         return JSONResponse(dict(found), headers=_HEADERS)
 

@@ -1,5 +1,6 @@
 """The words of the command line: commands, their arguments, and help with an example of each."""
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,8 @@ from chassis.console import UsageError
 from contracts.durations import Duration
 
 _LONGEST = timedelta(days=36_500)
+_BIGINT = 2**63 - 1
+_MOST_ROWS = 100_000
 
 _STATUSES = """\
 exit status:
@@ -87,7 +90,7 @@ def parser() -> ArgumentParser:
     command = add("clicks", "tell the newest taps, and how many there are", "--user 7000000001")
     command.add_argument("--user", type=_number, metavar="USER", help="of this person only")
     command.add_argument("--campaign", metavar="CAMPAIGN", help="of this campaign's posts only")
-    command.add_argument("--limit", type=_number, default=20, metavar="N", help="so many (else 20)")
+    command.add_argument("--limit", type=_rows, default=20, metavar="N", help="so many (else 20)")
     command = add("forget", "erase what names a person; every total stays as it is", "--requested")
     _add_people(command)
     _add_quarantine(commands)
@@ -147,7 +150,11 @@ def _duration(text: str) -> timedelta:
     return age
 
 
-def _number(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
-        raise ArgumentTypeError(f"{text!r} is no number from 1 on")
+def _number(text: str, most: int = _BIGINT) -> int:
+    if not (re.fullmatch(r"[0-9]{1,19}", text) and 1 <= int(text) <= most):
+        raise ArgumentTypeError(f"{text[:40]!r} is no number from 1 to {most}")
     return int(text)
+
+
+def _rows(text: str) -> int:
+    return _number(text, _MOST_ROWS)

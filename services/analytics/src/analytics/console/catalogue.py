@@ -2,6 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
+
+import nats.errors
 
 from analytics.continuity import HaltError
 from analytics.domain.versions import Version
@@ -27,6 +30,8 @@ async def database(dsn: str) -> AsyncIterator[Postgres]:
         raise UnavailableError(
             f"the work was interrupted: {error}", "repeat the command: it goes on where it was"
         ) from error
+    except nats.errors.Error:
+        raise  # of the log, and told as such: a timeout of it would pass for one of Postgres
     except GONE as error:
         raise UnavailableError(
             f"Postgres does not answer as it should ({str(error) or type(error).__name__})",
@@ -59,3 +64,13 @@ def check_ours(version: Version) -> None:
             f"version {version.number} was made by another release (fold {version.fold})",
             "use that release, or rebuild with this one",
         )
+
+
+async def unknown_campaign(connection: Postgres, campaign: str) -> RefusedError:
+    """Return the refusal of a campaign that is not there, with those that may be meant."""
+    rows = await connection.fetch("SELECT campaign FROM fingerpost.campaigns ORDER BY campaign")
+    names = [row[0] for row in rows]
+    close = get_close_matches(campaign, names, n=3)
+    there = ", ".join(close or names[:20]) or "none yet"
+    guess = f"did you mean {there}?" if close else f"there are: {there}"
+    return RefusedError(f"there is no campaign {campaign!r}", guess)

@@ -3,18 +3,17 @@
 import json
 from datetime import datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any
 
 from analytics.console.answers import Figures, Report
-from analytics.console.catalogue import check_ours, database, live
+from analytics.console.catalogue import check_ours, database, live, unknown_campaign
 from analytics.domain.filters import BadFilterError, Filter, span, zone
 from analytics.domain.statistics import Sample, compare
 from analytics.postgres import Postgres
 from analytics.schema import name_of
 from analytics.schema.views.figures import figures_by, funnel_by
 from chassis.clock import Clock
-from chassis.console import RefusedError, UsageError
+from chassis.console import UsageError
 
 _POSTS = "campaign = $1 AND coalesce(scheduled_for, sent_at) >= $2"
 _ELSEWHERE = """
@@ -40,7 +39,7 @@ async def report(dsn: str, campaign: str, since: str, zone_name: str, clock: Clo
         await _as_json(connection)
         known = await connection.fetchrow(_CAMPAIGN, campaign)
         if known is None:
-            raise await _unknown(connection, campaign)
+            raise await unknown_campaign(connection, campaign)
         place = zone_name or known["zone"] or "UTC"
         start = _start(since, place, clock())
         found = await _figures(connection, version.number, ("variant",), campaign, start)
@@ -66,15 +65,6 @@ def _start(since: str, place: str, now: datetime) -> datetime:
         return span(Filter(period="all", since=since, zone=place), now).start.astimezone(there)
     except BadFilterError as error:
         raise UsageError(f"--{error.field} {error.problem}", error.remedy) from None
-
-
-async def _unknown(connection: Postgres, campaign: str) -> RefusedError:
-    rows = await connection.fetch("SELECT campaign FROM fingerpost.campaigns ORDER BY campaign")
-    names = [row[0] for row in rows]
-    close = get_close_matches(campaign, names, n=3)
-    there = ", ".join(close or names[:20]) or "none yet"
-    guess = f"did you mean {there}?" if close else f"there are: {there}"
-    return RefusedError(f"there is no campaign {campaign!r}", guess)
 
 
 async def _figures(

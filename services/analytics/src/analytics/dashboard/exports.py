@@ -1,5 +1,6 @@
 """Tables to take away: CSV in a stream of bounded memory, or Parquet, for the same filter."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from analytics import schema
 from analytics.dashboard import reads, statements
@@ -17,10 +18,14 @@ from analytics.domain.cells import cell
 from analytics.domain.figures import Figures
 from analytics.domain.filters import BadFilterError, Filter, aspect, person
 from analytics.reports import Pooled, Reports
+from chassis.logs import logger
 
 BATCH = 1_000
 _TIMEOUT_SECONDS = 600
+_SEND_SECONDS = 60.0
 _PARQUET_ROWS = 1_000_000
+
+log = logger(__name__)
 
 Column = tuple[str, str]
 Batch = Sequence[Sequence[Any]]
@@ -128,7 +133,8 @@ def _grouped(keys: tuple[str, ...]) -> Callable[[Pooled, Question], Any]:
     )
 
     async def read(connection: Pooled, asked: Question) -> _Small:
-        groups, _ = await reads.figures(connection, keys, asked)
+        counted, _ = await reads.tally(connection, asked)
+        groups, _ = await reads.figures(counted, keys)
         return columns, [_row(keys, found) for found in groups]
 
     return read
@@ -145,7 +151,8 @@ def _row(keys: tuple[str, ...], found: Figures) -> tuple[object, ...]:
 
 
 async def _trend(connection: Pooled, asked: Question) -> _Small:
-    chart = await reads.chart(connection, asked)
+    counted, _ = await reads.tally(connection, asked)
+    chart = await reads.chart(counted, asked)
     columns = (("step", "text"), *((panel.name.lower(), "int8") for panel in chart.panels))
     return columns, [
         (step, *(panel.bars[place].count for panel in chart.panels))
@@ -154,7 +161,8 @@ async def _trend(connection: Pooled, asked: Question) -> _Small:
 
 
 async def _hours(connection: Pooled, asked: Question) -> _Small:
-    week = await reads.hours(connection, asked)
+    counted, _ = await reads.tally(connection, asked)
+    week = await reads.hours(counted, asked)
     columns = (("day", "text"), ("hour", "int8"), ("taps", "int8"))
     return columns, [
         (day, number, hour.count) for day, hours in week.days for number, hour in enumerate(hours)
@@ -199,19 +207,38 @@ async def as_parquet(found: Sheet) -> bytes:
                 f"holds more than {_PARQUET_ROWS:,} rows",
                 "choose a shorter one, or take it as CSV",
             )
-    return file.bytes() if file else b""
+    # A million rows take seconds, in which others are to be answered.
+    return await asyncio.to_thread(file.bytes) if file else b""
+
+
+class _LeftError(Exception):
+    """Who asked for a stream does not take it."""
 
 
 class Download(StreamingResponse):
-    """A stream whose source is closed when it ends, however it ends."""
+    """A stream whose source is closed when it ends, however it ends.
+
+    Who takes nothing for a minute is left: as long as it lasts, others wait for their export, and
+    Postgres keeps the rows of its instant.
+    """
 
     def __init__(self, chunks: Any, **options: Any) -> None:
         super().__init__(chunks, **options)
         self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._chunks):
-            await super().__call__(scope, receive, send)
+        async def patient(message: Message) -> None:
+            try:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await send(message)
+            except TimeoutError as error:
+                raise _LeftError from error
+
+        try:
+            async with aclosing(self._chunks):
+                await super().__call__(scope, receive, patient)
+        except _LeftError:
+            log.warning("an export that nobody took was ended", path=scope["path"])
 
 
 def file_name(name: str, asked: Filter, form: str) -> str:

@@ -46,13 +46,14 @@ class Pages:
         """Say what was posted and what it earned."""
         async with self._reports.instant() as connection:
             common = await self._common(connection, asked)
-            variants, total = await reads.figures(connection, statements.BY_VARIANT, asked.question)
+            counted, uncredited = await reads.tally(connection, asked.question)
+            variants, total = await reads.figures(counted, statements.BY_VARIANT)
             titles = {row["campaign"]: row for row in common["choices"].campaigns}
             states = await reads.states(connection, asked.question)
             values = {
                 "total": total,
-                "uncredited": await _uncredited(connection, asked.question),
-                "chart": await reads.chart(connection, asked.question),
+                "uncredited": uncredited,
+                "chart": await reads.chart(counted, asked.question),
                 "troubles": {name: states[name] for name in _TROUBLES if states.get(name)},
                 "latest": await connection.fetch(statements.LATEST),
                 "titles": titles,
@@ -69,7 +70,8 @@ class Pages:
         """Show every campaign, also those that posted nothing."""
         async with self._reports.instant() as connection:
             common = await self._common(connection, asked)
-            found, _ = await reads.figures(connection, statements.BY_CAMPAIGN, asked.question)
+            counted, _ = await reads.tally(connection, asked.question)
+            found, _ = await reads.figures(counted, statements.BY_CAMPAIGN)
             figures = {row.campaign: row for row in found}
             wanted = asked.question.filter
             rows = [
@@ -86,8 +88,9 @@ class Pages:
         question = replace(asked.question, filter=chosen)
         async with self._reports.instant() as connection:
             common = await self._common(connection, replace(asked, question=question))
-            variants, total = await reads.figures(connection, statements.BY_VARIANT, question)
-            channels, _ = await reads.figures(connection, statements.BY_CHANNEL, question)
+            counted, _ = await reads.tally(connection, question)
+            variants, total = await reads.figures(counted, statements.BY_VARIANT)
+            channels, _ = await reads.figures(counted, statements.BY_CHANNEL)
             texts = await connection.fetch(statements.VARIANTS, name)
             values = {
                 "campaign": common["choices"].campaign(name),
@@ -96,8 +99,8 @@ class Pages:
                 "texts": {row["variant"]: row for row in texts},
                 "total": total,
                 "by_channel": channels,
-                "chart": await reads.chart(connection, question),
-                "week": await reads.hours(connection, question),
+                "chart": await reads.chart(counted, question),
+                "week": await reads.hours(counted, question),
                 "states": await reads.states(connection, question),
             }
             return Content("campaign.html", {**common, **values})
@@ -188,10 +191,3 @@ def _against_the_best(variants: list[Figures]) -> list[Comparison]:
         if name != best
         for comparison in compare({best: samples[best], name: sample})
     ]
-
-
-async def _uncredited(connection: Pooled, asked: Question) -> int:
-    if any(asked.values[2:]):
-        return 0
-    found: int = await connection.fetchval(statements.UNCREDITED, *asked.values[:2])
-    return found

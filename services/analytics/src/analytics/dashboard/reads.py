@@ -1,7 +1,8 @@
 """Outbound edge: asks the tables what a page shows, each page at one instant of theirs."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,11 +12,11 @@ from analytics.dashboard import statements
 from analytics.domain.chart import Chart, Scale, Week, draw, scale, week
 from analytics.domain.figures import Figures
 from analytics.domain.filters import LATE, Cursor, Filter, Span, span, zone
+from analytics.domain.tally import Acts, Packed, Posts, Revenue, Tally
 from analytics.reports import Pooled, Row
 
 PAGE_ROWS = 50
 _LATE_MS = LATE // timedelta(milliseconds=1)
-_CHART = ("Taps", "Conversions", "Posts")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Question:
             asked.kind or None,
             asked.channel.lower() or None,
         )
+
+    @property
+    def chosen(self) -> bool:
+        """Whether some of the posts were chosen."""
+        return any(self.values[2:])
 
     @property
     def late(self) -> tuple[int, datetime]:
@@ -76,46 +82,41 @@ async def status(connection: Pooled) -> Row:
     return row
 
 
-async def figures(
-    connection: Pooled, keys: tuple[str, ...], asked: Question
-) -> tuple[list[Figures], Figures]:
+async def tally(connection: Pooled, asked: Question) -> tuple[Tally, int]:
+    """Return what people did in the period, and how many conversions are due to no post.
+
+    Of a choice of posts there are none.
+    """
+    posts = [Posts(*row) for row in await connection.fetch(statements.POSTS, *asked.values)]
+    packed = await connection.fetch(statements.PACKED, *asked.values[:2])
+    # Read by another thread while Postgres tells the rest; and the process goes on folding.
+    reading = asyncio.create_task(asyncio.to_thread(_read, posts, packed, asked))
+    credited = await connection.fetchrow(statements.CREDITS, *asked.values)
+    counted = await reading
+    earned = [Revenue(**{**row, "amount": Decimal(row["amount"])}) for row in credited["revenue"]]
+    counted.credit(Acts.read([Packed(*credited[:3])], asked.span), earned)
+    return counted, 0 if asked.chosen else credited["uncredited"]
+
+
+def _read(posts: list[Posts], packed: list[Row], asked: Question) -> Tally:
+    acts = Acts.read([Packed(*row.values()) for row in packed], asked.span)
+    return Tally(posts, acts, chosen=asked.chosen)
+
+
+async def figures(counted: Tally, keys: tuple[str, ...]) -> tuple[list[Figures], Figures]:
     """Return the figures of each group, those with the most taps first, and of all together."""
-    acts, posts, revenue = statements.figures(keys)
-    groups: dict[tuple[str | None, ...], Figures] = {}
-    for query in (posts, acts):
-        for row in await connection.fetch(query, *asked.values):
-            values = {name: value for name, value in row.items() if value is not None}
-            key = tuple(row[name] for name in keys)
-            groups[key] = replace(groups.get(key, Figures()), **values)
-    for row in await connection.fetch(revenue, *asked.values):
-        key = tuple(row[name] for name in keys)
-        found = groups.get(key, Figures(**{name: row[name] for name in keys}))
-        paid: Mapping[str, Decimal] = {**found.revenue, row["currency"]: row["amount"]}
-        groups[key] = replace(found, revenue=paid)
-    total = groups.pop(tuple(None for _ in keys), Figures())
-    ordered = sorted(groups.items(), key=lambda item: (-item[1].clicks, -item[1].sent, item[0]))
-    return [found for _, found in ordered], total
+    return await asyncio.to_thread(counted.figures, keys)
 
 
-async def chart(connection: Pooled, asked: Question) -> Chart:
+async def chart(counted: Tally, asked: Question) -> Chart:
     """Return taps, conversions and posts over the period."""
-    axis: Scale = scale(
-        await connection.fetchval(statements.FIRST, *asked.values),
-        asked.span,
-        asked.now,
-        zone(asked.filter.zone),
-    )
-    period = (max(asked.span.start, axis.moments[0]), *asked.values[1:])
-    acts: dict[str, list[tuple[datetime, int]]] = {name: [] for name in _CHART}
-    for row in await connection.fetch(statements.TREND, *period, asked.filter.zone, axis.unit):
-        acts[row["name"]].append((row["moment"], row["count"]))
-    return draw(axis, acts)
+    axis: Scale = scale(counted.first, asked.span, asked.now, zone(asked.filter.zone))
+    return draw(axis, await asyncio.to_thread(counted.trend, axis))
 
 
-async def hours(connection: Pooled, asked: Question) -> Week:
+async def hours(counted: Tally, asked: Question) -> Week:
     """Return the taps of each hour of the week."""
-    rows = await connection.fetch(statements.WEEK, *asked.values, asked.filter.zone)
-    return week(((row["day"], row["hour"], row["count"]) for row in rows), "taps")
+    return week(await asyncio.to_thread(counted.hours, zone(asked.filter.zone)), "taps")
 
 
 async def states(connection: Pooled, asked: Question) -> dict[str, int]:

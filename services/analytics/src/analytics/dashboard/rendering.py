@@ -75,6 +75,8 @@ class Rendering:
             "zone_of": zone,
             "zones": _ZONES,
         }
+        for name in self._environment.list_templates():  # not by the first who looks at one
+            self._environment.get_template(name)
 
     def page(self, content: Content, notice: bool = False) -> str:  # noqa: FBT001, FBT002
         """Return the whole page; `notice`: its numbers are old."""

@@ -5,115 +5,54 @@ for all. Whatever happened within the period counts, whenever its post was plann
 count where the last touch is credited.
 """
 
-_CREDITS = """(
-    SELECT delivery, user_id, kind, amount, currency, occurred_at FROM attribution
-    WHERE model = 'last'
-) AS credits"""
+from analytics.schema.stretches import DELIVERY_BYTES, MOMENT_BYTES, PERSON_BYTES
+from analytics.schema.views.attribution import DEFAULT_SPAN, last_touch
+
+_CREDITS = last_touch(tables="fingerpost", span=f"interval '{DEFAULT_SPAN}'")
 
 _CHOSEN = """($3::text IS NULL OR d.campaign = $3) AND ($4::text IS NULL OR d.kind = $4)
       AND ($5::text IS NULL OR d.channel = $5)"""
-
-_FIGURES = """
-WITH shown AS MATERIALIZED (
-    SELECT d.delivery, {keys} FROM deliveries AS d WHERE d.variant IS NOT NULL AND {chosen}
-), acts AS (
-    SELECT delivery, user_id, CASE verdict WHEN 'robot' THEN 'robot' ELSE 'click' END AS what
-    FROM clicks WHERE clicked_at >= $1 AND clicked_at < $2
-    UNION ALL SELECT delivery, user_id, 'start'
-    FROM starts WHERE started_at >= $1 AND started_at < $2
-    UNION ALL SELECT delivery, user_id, 'conversion'
-    FROM {credits} WHERE kind <> 'refund' AND delivery IS NOT NULL
-         AND occurred_at >= $1 AND occurred_at < $2
-), people AS (
-    SELECT {keys}, user_id, count(*) FILTER (WHERE what = 'click') AS clicks,
-           count(*) FILTER (WHERE what = 'robot') AS robots,
-           count(*) FILTER (WHERE what = 'start') AS starts,
-           count(*) FILTER (WHERE what = 'conversion') AS conversions
-    FROM acts JOIN shown USING (delivery)
-    GROUP BY GROUPING SETS (({keys}, user_id), (user_id))
-)
-SELECT {keys}, {sums} FROM people GROUP BY {keys}
-"""
-_SUMS = """sum(clicks)::bigint AS clicks, sum(robots)::bigint AS robots,
-       sum(starts)::bigint AS starts, sum(conversions)::bigint AS conversions,
-       count(user_id) FILTER (WHERE clicks > 0) AS people,
-       count(user_id) FILTER (WHERE clicks > 0 AND starts > 0) AS starters,
-       count(user_id) FILTER (WHERE clicks > 0 AND starts > 0 AND conversions > 0) AS buyers,
-       count(user_id) FILTER (WHERE clicks > 0 AND conversions > 0) AS converted"""
-_SENT = """
-SELECT {keys}, count(*) AS sent, sum(audience)::bigint AS audience
-FROM deliveries AS d
-WHERE state = 'sent' AND variant IS NOT NULL AND sent_at >= $1 AND sent_at < $2 AND {chosen}
-GROUP BY GROUPING SETS (({keys}), ())
-"""
-_REVENUE = """
-SELECT {keys}, currency, sum(amount) AS amount
-FROM {credits} JOIN deliveries AS d USING (delivery)
-WHERE amount IS NOT NULL AND currency IS NOT NULL AND d.variant IS NOT NULL
-      AND occurred_at >= $1 AND occurred_at < $2 AND {chosen}
-GROUP BY GROUPING SETS (({keys}, currency), (currency))
-"""
 
 BY_VARIANT = ("campaign", "variant")
 BY_CAMPAIGN = ("campaign",)
 BY_CHANNEL = ("channel",)
 
-
-def figures(keys: tuple[str, ...]) -> tuple[str, str, str]:
-    """Return the questions for the acts, the posts and the revenue of each group, and of all."""
-    names = ", ".join(keys)
-    acts = _FIGURES.format(
-        keys=names,
-        sums=_SUMS,
-        chosen=_CHOSEN,
-        credits=_CREDITS,
-    )
-    of_posts = ", ".join(f"d.{key}" for key in keys)
-    return (
-        acts,
-        _SENT.format(keys=of_posts, chosen=_CHOSEN),
-        _REVENUE.format(keys=of_posts, chosen=_CHOSEN, credits=_CREDITS),
-    )
-
+PACKED = """
+SELECT deliveries, people, moments, kinds FROM stretches WHERE until >= $1 AND since < $2
+"""
+_IN_PERIOD = "sent_at >= $1 AND sent_at < $2"
+POSTS = f"""
+SELECT campaign, variant, channel, string_agg({DELIVERY_BYTES.format("delivery")}, '') AS keys,
+       count(*) FILTER (WHERE state = 'sent' AND {_IN_PERIOD}) AS sent,
+       sum(audience) FILTER (WHERE state = 'sent' AND {_IN_PERIOD})::bigint AS audience,
+       min(sent_at) FILTER (WHERE {_IN_PERIOD}) AS first,
+       string_agg({MOMENT_BYTES.format("sent_at")}, '')
+           FILTER (WHERE state = 'sent' AND {_IN_PERIOD}) AS posted
+FROM deliveries AS d WHERE {_CHOSEN} GROUP BY campaign, variant, channel
+"""  # noqa: S608  nothing but text of our own
+CREDITS = f"""
+WITH credits AS MATERIALIZED (
+    SELECT * FROM ({_CREDITS}) AS credits WHERE occurred_at >= $1 AND occurred_at < $2
+), paid AS (
+    SELECT delivery, currency, sum(amount) AS amount FROM credits
+    WHERE amount IS NOT NULL AND currency IS NOT NULL GROUP BY delivery, currency
+), sums AS (
+    SELECT d.campaign, d.variant, d.channel, currency, sum(amount)::text AS amount
+    FROM paid JOIN deliveries AS d USING (delivery) WHERE {_CHOSEN}
+    GROUP BY d.campaign, d.variant, d.channel, currency
+)
+SELECT coalesce(string_agg({DELIVERY_BYTES.format("delivery")}, ''), '') AS deliveries,
+       coalesce(string_agg({PERSON_BYTES.format("user_id")}, ''), '') AS people,
+       coalesce(string_agg({MOMENT_BYTES.format("occurred_at")}, ''), '') AS moments,
+       (SELECT count(*) FROM credits WHERE delivery IS NULL AND kind <> 'refund') AS uncredited,
+       (SELECT coalesce(jsonb_agg(to_jsonb(sums)), '[]') FROM sums) AS revenue
+FROM credits WHERE traced AND kind <> 'refund' AND delivery IS NOT NULL
+"""  # noqa: S608  nothing but text of our own
 
 STATUS = "SELECT version, checkpoint, last_event, updated_at, quarantined FROM projection_status"
 CAMPAIGNS = "SELECT * FROM campaigns ORDER BY state = 'retired', kind DESC, title, campaign"
 CHANNELS = "SELECT DISTINCT channel FROM deliveries ORDER BY channel LIMIT 500"
 VARIANTS = "SELECT variant, text, revision FROM variants WHERE campaign = $1"
-UNCREDITED = f"""
-SELECT count(*) FROM {_CREDITS}
-WHERE delivery IS NULL AND kind <> 'refund' AND occurred_at >= $1 AND occurred_at < $2
-"""  # noqa: S608  nothing but text of our own
-FIRST = """
-SELECT least(
-    (SELECT min(clicked_at) FROM clicks WHERE clicked_at >= $1 AND clicked_at < $2),
-    (SELECT min(sent_at) FROM deliveries AS d
-     WHERE sent_at >= $1 AND sent_at < $2 AND ($3::text IS NULL OR d.campaign = $3)
-           AND ($4::text IS NULL OR d.kind = $4) AND ($5::text IS NULL OR d.channel = $5)))
-"""
-# Taps over time need no post, unless posts are chosen: the join would cost as much as the rest.
-_CREDITED = """($3::text IS NULL AND $4::text IS NULL AND $5::text IS NULL
-       OR delivery IN (SELECT d.delivery FROM deliveries AS d WHERE {chosen}))"""
-TREND = f"""
-SELECT 'Taps' AS name, date_trunc($7, clicked_at, $6) AS moment, count(*) AS count FROM clicks
-WHERE verdict = 'human' AND clicked_at >= $1 AND clicked_at < $2
-      AND {_CREDITED.format(chosen=_CHOSEN)} GROUP BY moment
-UNION ALL
-SELECT 'Conversions', date_trunc($7, occurred_at, $6) AS moment, count(*) FROM {_CREDITS}
-WHERE kind <> 'refund' AND delivery IS NOT NULL
-      AND occurred_at >= $1 AND occurred_at < $2
-      AND {_CREDITED.format(chosen=_CHOSEN)} GROUP BY moment
-UNION ALL
-SELECT 'Posts', date_trunc($7, sent_at, $6) AS moment, count(*) FROM deliveries AS d
-WHERE state = 'sent' AND sent_at >= $1 AND sent_at < $2 AND {_CHOSEN} GROUP BY moment
-"""  # noqa: S608  nothing but text of our own
-WEEK = f"""
-SELECT extract(isodow FROM clicked_at AT TIME ZONE $6)::int AS day,
-       extract(hour FROM clicked_at AT TIME ZONE $6)::int AS hour, count(*) AS count
-FROM clicks WHERE verdict = 'human' AND clicked_at >= $1 AND clicked_at < $2
-      AND {_CREDITED.format(chosen=_CHOSEN)} GROUP BY day, hour
-"""  # noqa: S608  nothing but text of our own
-
 _LATE = """(latency_ms > $6::bigint
     OR state IN ('due', 'claimed') AND scheduled_for < $7::timestamptz)"""
 STATES = f"""

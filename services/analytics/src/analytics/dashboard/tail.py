@@ -20,6 +20,7 @@ from analytics.domain.telling import Line, line
 from chassis.log.reader import Entry
 from chassis.logs import logger
 from chassis.service import Connection
+from contracts.events import UserForgotten
 from contracts.streams import EVENTS
 
 _FIRST_EVENTS = 100
@@ -96,6 +97,8 @@ class Tail:
 
     def tell(self, entry: Entry) -> None:
         """Hand an event to everybody who watches."""
+        if isinstance(said := entry.envelope.data, UserForgotten):
+            self._forget({*said.replaces})
         told = line(entry.sequence, entry.envelope)
         self._newest.append(told)
         for viewer in [*self._viewers]:
@@ -104,6 +107,11 @@ class Tail:
             except asyncio.QueueFull:
                 viewer.dropped = True
                 self._viewers.discard(viewer)
+
+    def _forget(self, places: set[int]) -> None:
+        """Show those who come from now on nothing of what a forgotten person did."""
+        kept = [told for told in self._newest if told.sequence not in places]
+        self._newest = deque(kept, maxlen=_FIRST_EVENTS)
 
     @asynccontextmanager
     async def watching(self, after: int = 0) -> AsyncIterator[Viewer]:

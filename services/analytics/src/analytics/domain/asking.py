@@ -163,7 +163,7 @@ def read(query: Sequence[tuple[str, str]], known: Collection[str]) -> dict[str, 
     """Return the value of each known parameter, None where none was given.
 
     `since` and `until` come as instants. Raises BadFilterError, also for a parameter that is
-    unknown or given twice: a filter that does nothing would be taken for one that does.
+    unknown, empty or given twice: a filter that does nothing would be taken for one that does.
     """
     given = {}
     for name, text in query:
@@ -173,10 +173,12 @@ def read(query: Sequence[tuple[str, str]], known: Collection[str]) -> dict[str, 
             raise BadFilterError(name[:64], "is no parameter here", remedy)
         if name in given:
             raise BadFilterError(name, "is given twice", "give it once")
+        if not text:
+            raise BadFilterError(name, "is empty", "give a value, or leave it out")
         given[name] = text
     values: dict[str, Any] = {}
     for name in known:
-        text = given.get(name, "") or PARAMETERS[name].default
+        text = given.get(name, PARAMETERS[name].default)
         values[name] = PARAMETERS[name].read(name, text) if text else None
     return values | _period(values)
 

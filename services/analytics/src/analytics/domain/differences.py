@@ -1,8 +1,9 @@
 """What is unequal between two tables that are read by their keys, side by side."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -66,9 +67,9 @@ def _difference(
     order: int,
 ) -> Difference | None:
     if order < 0 and left:
-        return Difference(table, left[:keys], dict(zip(columns, left, strict=True)), None)
+        return Difference(table, left[:keys], _shown(columns, left), None)
     if order > 0 and right:
-        return Difference(table, right[:keys], None, dict(zip(columns, right, strict=True)))
+        return Difference(table, right[:keys], None, _shown(columns, right))
     if left is None or right is None:
         return None
     unequal = [n for n in range(len(columns)) if not _same(left[n], right[n])]
@@ -77,9 +78,19 @@ def _difference(
     return Difference(
         table,
         left[:keys],
-        {columns[n]: left[n] for n in unequal},
-        {columns[n]: right[n] for n in unequal},
+        _shown([columns[n] for n in unequal], [left[n] for n in unequal]),
+        _shown([columns[n] for n in unequal], [right[n] for n in unequal]),
     )
+
+
+def _shown(columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return the values by column; of bytes their number and a hash, which people can compare."""
+    return {
+        name: f"{len(value)} bytes, SHA-256 {sha256(value).hexdigest()[:8]}"
+        if isinstance(value, bytes)
+        else value
+        for name, value in zip(columns, values, strict=True)
+    }
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,7 +2,7 @@
 
 What the tables count now goes on counting, under an alias, and every total stays as it is. What
 could tell who it was is left out: the callback query's id holds the person's id, and so may the
-name of a conversion.
+name of a conversion; a user agent may be one person's alone.
 """
 
 import re
@@ -25,14 +25,21 @@ _MOST_PLACES = 20_000
 
 
 def forgotten(
-    places: Sequence[int], told: Sequence[Entry], counted: Collection[int], now: datetime
+    places: Sequence[int],
+    told: Sequence[Entry],
+    counted: Collection[int],
+    now: datetime,
+    *,
+    replaced: Collection[int] = (),
 ) -> list[UserForgotten]:
     """Return the events that take the place of one person's, which stand at `places`.
 
-    Those of `told` whose sequences are `counted` have a row, and go on counting. The same events
-    are named in the same way by everybody who decides on them: the log takes each once.
+    Those of `told` whose sequences are `counted` have a row, and go on counting. What is `replaced`
+    already is left out; where that was a part only, the rest comes under the same alias. The same
+    events are named in the same way by everybody who decides on them: the log takes each once.
     """
     alias = -min(places, default=1)
+    left = sorted(set(places) - set(replaced))
     names = _new_names(told)
     acts = {
         entry.sequence: act
@@ -48,7 +55,7 @@ def forgotten(
             acts=tuple(said),
             counts=_counts([act.said for act in said]),
         )
-        for part, said in _parts(sorted(places), acts)
+        for part, said in _parts(left, acts)
     ]
 
 
@@ -85,8 +92,8 @@ def _act(entry: Entry, alias: int, names: Names) -> ForgottenAct | None:
     place = entry.sequence
     match entry.event.data:
         case CtaClicked() as fact:
-            click = fact.model_copy(update={"source_id": _name(place), "user_id": alias})
-            return ForgottenAct(sequence=place, click=click)
+            unnamed = {"source_id": _name(place), "user_id": alias, "agent": None, "ahead": False}
+            return ForgottenAct(sequence=place, click=fact.model_copy(update=unnamed))
         case BotStarted() as fact:
             return ForgottenAct(sequence=place, start=fact.model_copy(update={"user_id": alias}))
         case ConversionRecorded() as fact:

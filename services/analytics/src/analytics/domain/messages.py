@@ -9,16 +9,17 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 from pydantic import BaseModel, ValidationError, create_model
 
 from analytics.domain.rows import QuarantineRow
+from analytics.domain.taps import read_tap
 from contracts.envelope import Envelope, UnreadableEventError
-from contracts.events import EVENTS, Event
+from contracts.events import EVENTS, CtaClicked, Event
 
 
 class Message(NamedTuple):
-    """One message and its place in the log."""
+    """One message and its place in the log; `headers` as pairs, or as they came."""
 
     sequence: int
     subject: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | bytes
     data: bytes
     reply: str = ""
     """Where it is acknowledged."""
@@ -61,6 +62,8 @@ class Decoded(NamedTuple):
 
 def decode(message: Message) -> Decoded:
     """Read one message; never raises for what stands in it."""
+    if message.subject.startswith(_TAPS) and (tap := read_tap(message.data)):
+        return Decoded(message, tap)
     if said := _read_fast(message):
         return Decoded(message, said)
     try:
@@ -82,6 +85,7 @@ def _expecting(kind: type[Event]) -> type[BaseModel]:
     )
 
 
+_TAPS = f"{CtaClicked.fact()}."
 _EXPECTED = {f"{kind.fact()}.": _expecting(kind) for kind in EVENTS}
 
 
@@ -103,10 +107,18 @@ def quarantined(message: Message, reason: str) -> QuarantineRow:
     return QuarantineRow(
         sequence=message.sequence,
         subject=_storable(message.subject),
-        headers=json.dumps(dict(message.headers)),
+        headers=json.dumps(_pairs(message.headers)),
         data=message.data,
         reason=_storable(reason),
     )
+
+
+def _pairs(headers: Mapping[str, str] | bytes) -> dict[str, str]:
+    if not isinstance(headers, bytes):
+        return dict(headers)
+    _, *lines = headers.decode(errors="replace").split("\r\n")
+    named = (line.partition(":") for line in lines if line)
+    return {name: value.strip() for name, _, value in named}
 
 
 def _id_of(data: bytes) -> str:

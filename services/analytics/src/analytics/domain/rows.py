@@ -126,6 +126,18 @@ class ForgottenRow(NamedTuple):
     replaces: str
 
 
+class StretchRow(NamedTuple):
+    """The acts of one stretch, in the order of the log; `since` and `until` are when they were."""
+
+    stretch: int
+    since: datetime
+    until: datetime
+    deliveries: bytes
+    people: bytes
+    moments: bytes
+    kinds: bytes
+
+
 class QuarantineRow(NamedTuple):
     """One message of the log that could not be folded, as it stands there; `headers` is JSON."""
 

@@ -16,6 +16,9 @@ _EXACT = 1_000
 POWER, ALPHA = 0.8, 0.05
 """A sample is enough where a difference as seen is found in 80 % of trials, at the 5 % level."""
 
+_MOST_PEOPLE = 10_000_000
+"""A difference that takes more people than any channel has is none that anybody could tell."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -81,6 +84,8 @@ def chance_better(a: Sample, b: Sample) -> float:
 def sample_needed(a: Sample, b: Sample) -> int | None:
     """Return how many people each variant needs for the seen difference; None if there is none.
 
+    Nor where it is so small that ten million people would not do.
+
     The test of two proportions (Fleiss, Levin and Paik, "Statistical Methods for Rates and
     Proportions", 2003, chapter 4, without the correction for continuity; R's power.prop.test).
     """
@@ -90,7 +95,8 @@ def sample_needed(a: Sample, b: Sample) -> int | None:
     mean = (p + q) / 2
     surely, likely = NormalDist().inv_cdf(1 - ALPHA / 2), NormalDist().inv_cdf(POWER)
     spread = surely * sqrt(2 * mean * (1 - mean)) + likely * sqrt(p * (1 - p) + q * (1 - q))
-    return ceil((spread / (p - q)) ** 2)
+    needed = ceil((spread / (p - q)) ** 2)
+    return needed if needed <= _MOST_PEOPLE else None
 
 
 def _sum(hits: int, misses: int, other_hits: int, other_misses: int) -> float:

@@ -34,7 +34,7 @@ class Follow:
 
 @dataclass(frozen=True)
 class Begin:
-    """There is no version yet: make one, show it at once, and follow the log."""
+    """There is no version yet: make one. Of a short log it can be shown at once, and followed."""
 
     version: int
 
@@ -61,7 +61,8 @@ def task(versions: Sequence[Version], fold: int) -> Task:
     """Return what a replica of the release with this `fold` has to do."""
     live = next((version for version in versions if version.live), None)
     if live is None:
-        return Begin(next_number(versions))
+        begun = build(versions)
+        return Begin(begun.version) if begun.new else begun
     if live.ours:
         return Follow(live.number)
     if live.fold > fold:

@@ -7,10 +7,11 @@ folds a new version from the log beside the live one. Views may change without t
 
 from hashlib import blake2b
 
-from analytics.schema.tables import QUARANTINE, TABLES, Table
+from analytics.schema.stretches import pack
+from analytics.schema.tables import QUARANTINE, STRETCHES, TABLES, Column, Table
 from analytics.schema.views import ATTRIBUTE, VIEWS, WILSON, View
 
-FOLD = 2
+FOLD = 3
 """Number of the tables and of the fold, by which releases are compared."""
 
 ANALYSTS = "fingerpost"
@@ -36,10 +37,16 @@ COMMENT ON COLUMN {schema}.checkpoint.replaced_at IS
 INSERT INTO {schema}.checkpoint (sequence) VALUES (0);
 """
 
+# The log hardly ever holds an event twice, and to look for those takes as long as the key.
 _KEEP_THE_FIRST = """
-DELETE FROM {table} AS later USING (
-    SELECT {key}, min(sequence) AS sequence FROM {table} GROUP BY {key} HAVING count(*) > 1
-) AS first WHERE later.{key} = first.{key} AND later.sequence > first.sequence;
+DO $$ BEGIN
+    ALTER TABLE {table} ADD PRIMARY KEY ({key});
+EXCEPTION WHEN unique_violation THEN
+    DELETE FROM {table} AS later USING (
+        SELECT {key}, min(sequence) AS sequence FROM {table} GROUP BY {key} HAVING count(*) > 1
+    ) AS first WHERE later.{key} = first.{key} AND later.sequence > first.sequence;
+    ALTER TABLE {table} ADD PRIMARY KEY ({key});
+END $$;
 """
 
 _FORGET = """
@@ -62,6 +69,7 @@ def create(version: int) -> str:
             f"CREATE SCHEMA {schema};",
             _CHECKPOINT.format(schema=schema),
             *(_table(schema, table) for table in TABLES),
+            *(_plain(schema, column) for column in STRETCHES.columns if column.type == "bytea"),
         ]
     )
 
@@ -77,6 +85,7 @@ def finish(version: int) -> str:
         [
             *(_FORGET.format(schema=schema, table=f"{schema}.{t.name}") for t in people),
             *(_keyed(schema, table) for table in TABLES if table.copied),
+            pack(schema),
             *(_indexes(schema, table) for table in TABLES),
             f"UPDATE {schema}.checkpoint SET built_at = clock_timestamp();",  # noqa: S608
         ]
@@ -122,10 +131,15 @@ def _table(schema: str, table: Table) -> str:
     )
 
 
+def _plain(schema: str, column: Column) -> str:
+    """Keep what is packed from being compressed: it is dense, and is read all at once."""
+    name = f"{schema}.{STRETCHES.name}"
+    return f"ALTER TABLE {name} ALTER COLUMN {column.name} SET STORAGE EXTERNAL;"
+
+
 def _keyed(schema: str, table: Table) -> str:
     name = f"{schema}.{table.name}"
-    once = _KEEP_THE_FIRST.format(table=name, key=table.key)
-    return f"{once}ALTER TABLE {name} ADD PRIMARY KEY ({table.key});"
+    return _KEEP_THE_FIRST.format(table=name, key=table.key)
 
 
 def _indexes(schema: str, table: Table) -> str:

@@ -50,9 +50,8 @@ _USER = (
 )
 _DELIVERY = ("delivery", "text", "Delivery whose message carries the CTA.")
 _CTA = ("cta", "smallint", "Which CTA of the variant, counted from 0.")
-# To find what a forgotten person did. Rows stand in the log's order, so this kind costs next to
-# nothing.
-_BY_PLACE = "USING brin (sequence) WITH (autosummarize = on)"
+# To find what is packed anew, and what a forgotten person did. It grows at its end only.
+_BY_PLACE = "(sequence)"
 
 DAY = "coalesce(day, (sent_at AT TIME ZONE 'UTC')::date)"
 """The date by which views group deliveries, as SQL; one whose plan was not read yet has no day."""
@@ -202,6 +201,21 @@ FORGOTTEN = Table(
         ("replaces", "jsonb", "Places in the log of the events that were removed."),
     ),
 )
+STRETCHES = Table(
+    "stretches",
+    "One row a stretch of the log: what people did, packed for the dashboard. Read clicks, starts"
+    " and conversions instead.",
+    _columns(
+        ("stretch", "bigint", "Place of its events in the log, divided by 512."),
+        ("since", "timestamptz", "When the earliest of them was made."),
+        ("until", "timestamptz", "When the latest of them was made."),
+        ("deliveries", "bytea", "The delivery of each: 8 bytes of the SHA-256 of its id."),
+        ("people", "bytea", "Who made each: 8 bytes, the least number for nobody known."),
+        ("moments", "bytea", "When each was made: 8 bytes, microseconds since 1970."),
+        ("kinds", "bytea", "What each is: 0 a tap, 1 one by a robot, 2 a start, 3 a conversion."),
+    ),
+    changes=True,
+)
 QUARANTINE = Table(
     "quarantine",
     "One row a message of the log that could not be folded, as it stands there.",
@@ -223,5 +237,6 @@ TABLES = (
     STARTS,
     CONVERSIONS,
     FORGOTTEN,
+    STRETCHES,
     QUARANTINE,
 )

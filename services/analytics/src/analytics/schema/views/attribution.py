@@ -44,6 +44,27 @@ _TAPS = """
               AND (a.campaign IS NULL OR d.campaign = a.campaign)
               AND (a.channel IS NULL OR d.channel = a.channel)"""
 
+_KNOWN = """
+            SELECT 1 AS rank, 'token' AS basis, a.delivery, a.cta,
+                   NULL::timestamptz AS touched_at, 0::bigint AS sequence
+            WHERE a.delivery IS NOT NULL
+            UNION ALL
+            SELECT 2, 'link', k.delivery, k.cta, k.clicked_at, k.sequence
+            FROM {tables}.clicks AS k
+            WHERE k.event_id = 'cta.clicked.link.' || a.click_id AND a.delivery IS NULL
+            UNION ALL {clicks}
+            UNION ALL {starts}
+            UNION ALL
+            (SELECT 4, 'named', n.delivery, NULL, NULL, 0 FROM {tables}.deliveries AS n
+            WHERE n.campaign = a.campaign AND (a.channel IS NULL OR n.channel = a.channel)
+              AND n.sent_at <= a.occurred_at AND n.sent_at > a.occurred_at - {span}
+              AND a.delivery IS NULL
+            ORDER BY n.sent_at DESC, n.delivery DESC LIMIT 1)
+            UNION ALL
+            SELECT 5, CASE WHEN coalesce(a.campaign, a.channel) IS NULL THEN 'none'
+                           ELSE 'named' END, NULL, NULL, NULL, 0
+"""
+
 _TRACED = """
 SELECT c.event_id AS conversion, m.model, t.basis,
        CASE WHEN p.parts = 1 THEN 1
@@ -68,26 +89,7 @@ CROSS JOIN LATERAL (
                row_number() OVER (ORDER BY touched_at DESC, sequence DESC) AS from_last,
                (1 = row_number() OVER (
                    PARTITION BY delivery ORDER BY touched_at DESC, sequence DESC))::int AS newest
-        FROM (SELECT *, min(rank) OVER () AS surest FROM (
-            SELECT 1 AS rank, 'token' AS basis, a.delivery, a.cta,
-                   NULL::timestamptz AS touched_at, 0::bigint AS sequence
-            WHERE a.delivery IS NOT NULL
-            UNION ALL
-            SELECT 2, 'link', k.delivery, k.cta, k.clicked_at, k.sequence
-            FROM {tables}.clicks AS k
-            WHERE k.event_id = 'cta.clicked.link.' || a.click_id AND a.delivery IS NULL
-            UNION ALL {clicks}
-            UNION ALL {starts}
-            UNION ALL
-            (SELECT 4, 'named', n.delivery, NULL, NULL, 0 FROM {tables}.deliveries AS n
-            WHERE n.campaign = a.campaign AND (a.channel IS NULL OR n.channel = a.channel)
-              AND n.sent_at <= a.occurred_at AND n.sent_at > a.occurred_at - {span}
-              AND a.delivery IS NULL
-            ORDER BY n.sent_at DESC, n.delivery DESC LIMIT 1)
-            UNION ALL
-            SELECT 5, CASE WHEN coalesce(a.campaign, a.channel) IS NULL THEN 'none'
-                           ELSE 'named' END, NULL, NULL, NULL, 0
-        ) AS known) AS ranked
+        FROM (SELECT *, min(rank) OVER () AS surest FROM ({known}        ) AS known) AS ranked
         WHERE rank = surest
     ) AS touches
 ) AS t
@@ -121,11 +123,53 @@ def credits_by(*, tables: str, span: str, models: str) -> str:
 
 def traced_by(*, tables: str, span: str, models: str) -> str:
     """Return the same of those conversions only that do not have their delivery, and refunds."""
+    known = _known(tables=tables, span=span)
+    return _TRACED.format(tables=tables, models=models, known=known)
+
+
+def _known(*, tables: str, span: str) -> str:
+    """Return the query for all that is known of a conversion `a`, the surest ranked first."""
     clicks = _TAPS.format(
         tables=tables, table="clicks", at="clicked_at", span=span, people="AND verdict = 'human'"
     )
     starts = _TAPS.format(tables=tables, table="starts", at="started_at", span=span, people="")
-    return _TRACED.format(tables=tables, span=span, models=models, clicks=clicks, starts=starts)
+    return _KNOWN.format(tables=tables, span=span, clicks=clicks, starts=starts)
+
+
+# OFFSET keeps the payments from being read as a whole for the few refunds that there are.
+_LAST_TOUCH = """
+SELECT event_id AS conversion, false AS traced, delivery, user_id, kind, amount, currency,
+       occurred_at
+FROM {tables}.conversions WHERE delivery IS NOT NULL AND refund_of IS NULL
+UNION ALL
+SELECT c.event_id, true, t.delivery, c.user_id, c.kind, c.amount, c.currency, c.occurred_at
+FROM {tables}.conversions AS c
+LEFT JOIN LATERAL (
+    SELECT * FROM {tables}.conversions AS paid
+    WHERE c.kind = 'refund' AND paid.kind <> 'refund'
+      AND paid.source = c.source AND paid.source_id = c.refund_of OFFSET 0
+) AS paid ON true
+CROSS JOIN LATERAL (SELECT {either}) AS a
+CROSS JOIN LATERAL (
+    SELECT delivery FROM ({known}) AS known ORDER BY rank, touched_at DESC, sequence DESC LIMIT 1
+) AS t
+WHERE c.delivery IS NULL OR c.refund_of IS NOT NULL
+"""
+_ASKED = ("delivery", "cta", "click_id", "user_id", "campaign", "channel", "kind", "occurred_at")
+_EITHER = ", ".join(
+    f"CASE WHEN paid.event_id IS NULL THEN c.{name} ELSE paid.{name} END AS {name}"
+    for name in _ASKED
+)
+
+
+def last_touch(*, tables: str, span: str) -> str:
+    """Return the query for the last touch of each conversion and refund, at half the cost.
+
+    By this model one delivery is due for all of a conversion, or none is. `traced`: it did not have
+    its delivery by itself.
+    """
+    known = _known(tables=tables, span=span)
+    return _LAST_TOUCH.format(tables=tables, known=known, either=_EITHER)
 
 
 ATTRIBUTION = View(

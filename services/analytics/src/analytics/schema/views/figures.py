@@ -12,7 +12,7 @@ index too, so that only the others have to be attributed.
 """
 
 from analytics.schema.tables import DAY
-from analytics.schema.views.attribution import DEFAULT_MODEL, DEFAULT_SPAN, traced_by
+from analytics.schema.views.attribution import DEFAULT_SPAN, last_touch
 from analytics.schema.views.view import View, key
 
 WILSON = """
@@ -37,7 +37,7 @@ _FIGURES = (
     ("robot_clicks", "Taps by robots, which count nowhere else."),
     ("unique_clickers", "People who tapped, each once; taps of links name nobody."),
     ("starts", "Times that somebody opened the bot from there."),
-    ("conversions", "Payments, subscriptions, renewals and joins, credited by the last touch."),
+    ("conversions", "Payments, subscriptions (trials too), renewals and joins, by the last touch."),
     ("converters", "People who converted, each once."),
     ("converted_clickers", "People who tapped and converted, each once."),
     ("revenue", "Amounts by currency as JSON, refunds subtracted."),
@@ -47,11 +47,7 @@ _FIGURES = (
     ("conversion_rate_high", "Upper end of its 95 % Wilson interval."),
 )
 
-_TRACED = traced_by(
-    tables="{schema}",
-    span=f"interval '{DEFAULT_SPAN}'",
-    models=f"(VALUES ('{DEFAULT_MODEL}'))",
-)
+_CREDITED = last_touch(tables="{schema}", span=f"interval '{DEFAULT_SPAN}'")
 
 _POSTED = """
     SELECT delivery, campaign, variant, channel, state, audience, {day} AS day
@@ -66,7 +62,7 @@ _GATHERED = """(
     FROM ({posted}) AS posted GROUP BY {keys}
 ) AS gathered LEFT JOIN (
     SELECT {keys}, array_agg(conversion) AS traced
-    FROM (SELECT delivery, conversion FROM ({traced}) AS credited) AS credits
+    FROM (SELECT delivery, conversion FROM ({credited}) AS credits WHERE traced) AS credits
          JOIN ({posted}) AS posted USING (delivery)
     GROUP BY {keys}
 ) AS attributed USING ({keys})
@@ -79,16 +75,14 @@ _GAINED = """
     WHERE event_id = ANY (traced)
 """
 
-_PEOPLE = """(
-    SELECT user_id, count(*) FILTER (WHERE verdict = 'human')::int AS clicks,
-           count(*) FILTER (WHERE verdict = 'robot')::int AS robot_clicks
-    FROM {schema}.clicks WHERE delivery = ANY (deliveries) GROUP BY user_id
-) AS people LEFT JOIN (
-    SELECT DISTINCT user_id, true AS converted FROM ({gained}) AS gained WHERE kind <> 'refund'
-) AS converters USING (user_id)"""
+# The few who did more are looked up by the many who tapped, who are only sorted.
+_CONVERTERS = """(
+    SELECT DISTINCT user_id, user_id AS converter FROM ({gained}) AS gained WHERE kind <> 'refund'
+) AS converters"""
 
 _QUERY = """
-SELECT {keys}, sent, audience, clicks, repeated_clicks, unknown_clicks, robot_clicks,
+SELECT {keys}, sent, audience, clicks,
+       clicks - unknown_clicks - unique_clickers AS repeated_clicks, unknown_clicks, robot_clicks,
        unique_clickers, starts, conversions, converters, converted_clickers,
        coalesce(revenue, '{{}}') AS revenue,
        unique_clickers / nullif(audience, 0)::float8 AS click_through_rate,
@@ -97,14 +91,13 @@ SELECT {keys}, sent, audience, clicks, repeated_clicks, unknown_clicks, robot_cl
        {schema}.wilson_bound(converted_clickers, unique_clickers, 1) AS conversion_rate_high
 FROM {gathered}
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(clicks), 0) AS clicks,
-           coalesce(sum(clicks - 1) FILTER (WHERE user_id IS NOT NULL AND clicks > 0), 0)
-               AS repeated_clicks,
-           coalesce(sum(clicks) FILTER (WHERE user_id IS NULL), 0) AS unknown_clicks,
-           coalesce(sum(robot_clicks), 0) AS robot_clicks,
-           count(user_id) FILTER (WHERE clicks > 0) AS unique_clickers,
-           count(user_id) FILTER (WHERE clicks > 0 AND converted) AS converted_clickers
-    FROM {people}
+    SELECT count(*) FILTER (WHERE verdict = 'human') AS clicks,
+           count(*) FILTER (WHERE verdict = 'human' AND user_id IS NULL) AS unknown_clicks,
+           count(*) FILTER (WHERE verdict = 'robot') AS robot_clicks,
+           count(DISTINCT user_id) FILTER (WHERE verdict = 'human') AS unique_clickers,
+           count(DISTINCT converter) FILTER (WHERE verdict = 'human') AS converted_clickers
+    FROM {schema}.clicks LEFT JOIN {converters} USING (user_id)
+    WHERE delivery = ANY (deliveries)
 ) AS tapped
 CROSS JOIN LATERAL (
     SELECT count(*) AS starts FROM {schema}.starts WHERE delivery = ANY (deliveries)
@@ -126,22 +119,22 @@ _FUNNEL_QUERY = """
 SELECT {keys}, sent, clickers, starters, converters
 FROM {gathered}
 CROSS JOIN LATERAL (
-    SELECT count(*) AS clickers, count(*) FILTER (WHERE started) AS starters,
-           count(*) FILTER (WHERE started AND converted) AS converters
-    FROM {people} LEFT JOIN (
-        SELECT DISTINCT user_id, true AS started FROM {schema}.starts
+    SELECT count(DISTINCT user_id) AS clickers, count(DISTINCT starter) AS starters,
+           count(DISTINCT converter) FILTER (WHERE starter IS NOT NULL) AS converters
+    FROM {schema}.clicks LEFT JOIN (
+        SELECT DISTINCT user_id, user_id AS starter FROM {schema}.starts
         WHERE delivery = ANY (deliveries)
-    ) AS starters USING (user_id)
-    WHERE user_id IS NOT NULL AND clicks > 0
+    ) AS starters USING (user_id) LEFT JOIN {converters} USING (user_id)
+    WHERE delivery = ANY (deliveries) AND verdict = 'human'
 ) AS steps
 """
 
 _PARTS = {
     "{gathered}": _GATHERED,
-    "{people}": _PEOPLE,
+    "{converters}": _CONVERTERS,
     "{gained}": _GAINED,
     "{posted}": _POSTED,
-    "{traced}": _TRACED,
+    "{credited}": _CREDITED,
     "{day}": DAY,
 }
 """What stands for what in a query, each before those that it has itself."""
