@@ -4,6 +4,8 @@ A missing part is created, a harmless difference is applied, and a difference th
 events is refused with a message that says what to do.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from nats.js import JetStreamContext
@@ -22,12 +24,45 @@ from chassis.logs import logger
 from contracts.streams import Bucket, Consumer, Stream
 
 _WITHOUT_END = -1
+_MOVED = "fingerpost-moved"
 
 log = logger(__name__)
 
 
 class DestructiveChangeError(RuntimeError):
     """What stands in NATS differs in a way that could lose events; the text names the remedy."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was moved out of a stream: all of some subjects up to `through`, into `archive`."""
+
+    archive: str
+    through: int
+
+
+async def moved_out(js: JetStreamContext, stream: Stream) -> Moved | None:
+    """Return what was moved out of the stream, None for nothing; the stream itself says it."""
+    said = ((await js.stream_info(stream.name)).config.metadata or {}).get(_MOVED)
+    if not said:
+        return None
+    archive, _, through = said.partition(" ")
+    return Moved(archive, int(through))
+
+
+async def move_out(
+    js: JetStreamContext, stream: Stream, subjects: Sequence[str], *, through: int
+) -> None:
+    """Remove what stands on `subjects` up to `through`; the stream has to say it before."""
+    for subject in subjects:
+        await js.purge_stream(stream.name, seq=through + 1, subject=subject)
+
+
+async def note_moved(js: JetStreamContext, stream: Stream, moved: Moved) -> None:
+    """Let the stream say that events are moved out of it, before any is."""
+    config = (await js.stream_info(stream.name)).config
+    said = f"{moved.archive} {moved.through}"
+    await js.update_stream(config.evolve(metadata={**(config.metadata or {}), _MOVED: said}))
 
 
 async def ensure_stream(js: JetStreamContext, stream: Stream, *, replicas: int) -> None:
@@ -52,7 +87,7 @@ async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consum
     try:
         existing = (await js.consumer_info(stream.name, consumer.durable)).config
     except NotFoundError:
-        await js.add_consumer(stream.name, wanted)
+        await js.add_consumer(stream.name, await _beginning(js, stream, wanted))
         log.info("consumer created", consumer=consumer.durable)
         return
     _refuse_another_kind(existing, wanted)
@@ -127,10 +162,27 @@ def _consumer_config(consumer: Consumer) -> ConsumerConfig:
     )
 
 
+async def _beginning(
+    js: JetStreamContext, stream: Stream, wanted: ConsumerConfig
+) -> ConsumerConfig:
+    """Let a consumer that is made anew pass over what was done with when it was moved.
+
+    The ledger by which a sender would know that is not in the stream any more. Who acknowledges all
+    at once keeps its own place, and is asked for what was moved.
+    """
+    moved = await moved_out(js, stream)
+    if moved is None or wanted.ack_policy == AckPolicy.ALL:
+        return wanted
+    return wanted.evolve(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=moved.through + 1
+    )
+
+
 def _refuse_another_kind(existing: ConsumerConfig, wanted: ConsumerConfig) -> None:
     for name in ("ack_policy", "deliver_policy"):
         stands, asked = getattr(existing, name), getattr(wanted, name)
-        if stands != asked:
+        behind = existing.opt_start_seq and stands == DeliverPolicy.BY_START_SEQUENCE
+        if stands != asked and not behind:
             raise DestructiveChangeError(
                 f"consumer {wanted.durable_name} has {name} {str(stands)!r}, not {asked.value!r};"
                 " that cannot be changed in place: give the consumer a new name"

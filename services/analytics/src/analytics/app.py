@@ -16,7 +16,7 @@ from chassis.settings import load
 def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return analytics, ready to run."""
     dsn = settings.postgres_dsn.get_secret_value()
-    projector, reports = Projector(dsn), Reports(dsn)
+    projector, reports = Projector(dsn, settings.archive), Reports(dsn)
     pages, tail = Pages(reports, last_sequence=lambda: projector.last_sequence), Tail()
     dashboard = Dashboard(reports, pages, tail, clock=clock, stopping=lambda: service.stopping)
     guard = Guard(settings.rules(), settings.password(), clock=clock)

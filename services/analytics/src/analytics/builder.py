@@ -9,16 +9,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from nats.js import JetStreamContext
 
 from analytics.comparison import TableComparison, compare
-from analytics.continuity import HaltError, last_sequence, same_log
-from analytics.domain.guard import Checkpoint
+from analytics.continuity import last_sequence, past, same_log
+from analytics.domain.guard import Checkpoint, HaltError
 from analytics.domain.versions import Version
 from analytics.feed import Feed
 from analytics.folding import Folding
+from analytics.history import History
 from analytics.postgres import Postgres, connect
 from analytics.store import Store
 from analytics.versions import Versions
@@ -72,9 +74,16 @@ class Builder:
     """Builds one version; `tell` hears of the progress, often."""
 
     def __init__(
-        self, dsn: str, js: JetStreamContext, version: int, tell: Callable[[Progress], None]
+        self,
+        dsn: str,
+        js: JetStreamContext,
+        version: int,
+        tell: Callable[[Progress], None],
+        *,
+        archive: Path | None = None,
     ) -> None:
         self._dsn = dsn
+        self._archive = archive
         self._js = js
         self._version = version
         self._tell = tell
@@ -166,7 +175,9 @@ class Builder:
         await ensure_consumer(self._js, EVENTS, consumer)
         async with Feed.open(self._js, EVENTS, consumer, after=checkpoint.sequence) as feed:
             store.on_lost(feed.end)
-            folding = Folding(store, feed, checkpoint)
+            moved = await past(self._js, self._archive, after=checkpoint.sequence)
+            history = History(feed, moved, after=checkpoint.sequence)
+            folding = Folding(store, history, checkpoint)
             try:
                 yield folding
             finally:

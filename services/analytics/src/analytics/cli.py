@@ -5,13 +5,16 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import uvloop
 
 from analytics import app
+from analytics.archiving import Progress as Moving
 from analytics.builder import Progress
 from analytics.console import commands, conversions, report
 from analytics.console.answers import Answer, succeeded
+from analytics.console.archive import archive
 from analytics.console.arguments import parser
 from analytics.console.clicks import clicks
 from analytics.console.forget import forget
@@ -63,43 +66,54 @@ def _answer(asked: Namespace) -> Answer:
         case "status":
             return ask(lambda log: commands.status(dsn, log))
         case "verify":
-            return ask(lambda log: commands.verify(dsn, log, asked.version, _Meter().read))
+            return ask(
+                lambda log: commands.verify(
+                    dsn, log, asked.version, _Meter().read, archive=settings.archive
+                )
+            )
         case "rebuild":
-            return ask(lambda log: _rebuild(dsn, log, asked))
+            return ask(lambda log: _rebuild(dsn, log, asked, settings.archive))
         case "drop":
             return ask(lambda log: commands.drop(dsn, log, asked.version))
-        case "report":
-            told = conversions.report(dsn, asked.campaign, asked.since, asked.zone, utc_now)
-            return uvloop.run(told)
-        case "clicks":
-            return uvloop.run(clicks(dsn, asked.user, asked.campaign, asked.limit))
+        case "report" | "clicks":
+            return uvloop.run(_figures(dsn, asked))
         case "forget":
-            return ask(lambda log: _forget(dsn, log, asked))
+            return ask(lambda log: _forget(dsn, log, asked, settings.archive))
+        case "archive":
+            folder = asked.folder or settings.archive
+            return ask(lambda log: _archive(dsn, log, asked, folder))
         case _:
-            return _quarantine(dsn, asked, ask)
+            return _quarantine(dsn, asked, ask, settings.archive)
 
 
-def _quarantine(dsn: str, asked: Namespace, ask: Ask) -> Answer:
+async def _figures(dsn: str, asked: Namespace) -> Answer:
+    if asked.command == "clicks":
+        return await clicks(dsn, asked.user, asked.campaign, asked.limit)
+    return await conversions.report(dsn, asked.campaign, asked.since, asked.zone, utc_now)
+
+
+def _quarantine(dsn: str, asked: Namespace, ask: Ask, archive: Path | None) -> Answer:
     match asked.act:
         case "retry":
-            return ask(lambda log: commands.retry(dsn, log, asked.sequences))
+            return ask(lambda log: commands.retry(dsn, log, asked.sequences, archive=archive))
         case "drop":
             return uvloop.run(commands.give_up(dsn, asked.sequences))
         case _:
             return uvloop.run(commands.listing(dsn))
 
 
-async def _rebuild(dsn: str, log: Connection, asked: Namespace) -> Answer:
+async def _rebuild(dsn: str, log: Connection, asked: Namespace, archive: Path | None) -> Answer:
     return await commands.rebuild(
         dsn,
         log,
         swap=not asked.no_swap,
         accept_differences=asked.accept_differences,
         tell=_Meter().built,
+        archive=archive,
     )
 
 
-async def _forget(dsn: str, log: Connection, asked: Namespace) -> Answer:
+async def _forget(dsn: str, log: Connection, asked: Namespace, archive: Path | None) -> Answer:
     return await forget(
         dsn,
         log,
@@ -108,6 +122,19 @@ async def _forget(dsn: str, log: Connection, asked: Namespace) -> Answer:
         older_than=asked.older_than,
         clock=utc_now,
         tell=_Meter().forgot,
+        archive=archive,
+    )
+
+
+async def _archive(dsn: str, log: Connection, asked: Namespace, folder: Path | None) -> Answer:
+    return await archive(
+        dsn,
+        log,
+        folder,
+        before=asked.before,
+        dry_run=asked.dry_run,
+        clock=utc_now,
+        tell=_Meter().moved,
     )
 
 
@@ -131,6 +158,11 @@ class _Meter:
         if now.phase != self._phase or self._due():
             self._phase = now.phase
             self._say(f"{now.done:,} of {now.people:,} people: {now.phase}")
+
+    def moved(self, now: Moving) -> None:
+        if now.phase != self._phase or self._due():
+            self._phase = now.phase
+            self._say(f"{now.phase}: {now.events:,} events")
 
     def _due(self) -> bool:
         return time.monotonic() - self._told_at >= _TELL_SECONDS

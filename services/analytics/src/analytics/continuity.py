@@ -1,23 +1,18 @@
 """Makes sure that a version goes on in the very log that it was folded from."""
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from analytics.domain.guard import Checkpoint, Stream, regression
+from analytics.archive import Archive
+from analytics.domain.guard import Checkpoint, HaltError, Stream, regression
 from analytics.domain.messages import Message, decode
 from analytics.feed import FeedError
+from chassis.topology import moved_out
 from contracts.streams import EVENTS
-
-
-class HaltError(RuntimeError):
-    """Going on would spoil the tables: a person must decide. `remedy` says between what."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(f"{problem}; {remedy}")
 
 
 async def same_log(js: JetStreamContext, checkpoint: Checkpoint) -> Checkpoint:
@@ -34,6 +29,40 @@ async def same_log(js: JetStreamContext, checkpoint: Checkpoint) -> Checkpoint:
             " python -m analytics rebuild --accept-differences",
         )
     return replace(checkpoint, stream_created=info.created)
+
+
+async def past(js: JetStreamContext, folder: Path | None, *, after: int = 0) -> Archive | None:
+    """Return the archive that holds what was moved out of the log behind `after`, None for none.
+
+    The log itself says what was moved, and into which archive; raises HaltError where that is not
+    the one in `folder`. Asked after a consumer begins to read, it misses nothing that is moved from
+    then on: whoever moves events looks who reads them, once the log says that they are moved.
+    """
+    moved = await moved_out(js, EVENTS)
+    if moved is None or after >= moved.through:
+        return None
+    words = f"events up to sequence {moved.through} were moved to the archive {moved.archive}"
+    if folder is None:
+        raise HaltError(words, "set FINGERPOST_ARCHIVE to its folder")
+    archive = await asyncio.to_thread(Archive.open, folder)
+    if archive is None:
+        raise HaltError(
+            f"{words}, and {folder} holds none",
+            "set FINGERPOST_ARCHIVE to its folder, or restore it",
+        )
+    manifest = archive.manifest
+    if manifest.name != moved.archive:
+        raise HaltError(
+            f"{words}, and {folder} holds the archive {manifest.name}",
+            "set FINGERPOST_ARCHIVE to the folder of this log's archive",
+        )
+    if manifest.through < moved.through:
+        raise HaltError(
+            f"{words}, and {folder} holds it up to {manifest.through}: an old copy",
+            "set FINGERPOST_ARCHIVE to the folder that was written last, or restore it",
+        )
+    await asyncio.to_thread(archive.check)
+    return archive
 
 
 async def last_sequence(js: JetStreamContext) -> int:

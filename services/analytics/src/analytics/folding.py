@@ -13,6 +13,7 @@ from prometheus_client import Counter, Histogram
 from analytics.domain.guard import Checkpoint
 from analytics.domain.messages import Decoded, Message, decode
 from analytics.feed import Feed
+from analytics.history import History
 from analytics.store import UNFIT, Store
 from chassis.cancellation import heed_cancellation
 from chassis.logs import logger
@@ -35,7 +36,7 @@ class Folding:
     def __init__(
         self,
         store: Store,
-        feed: Feed,
+        feed: Feed | History,
         checkpoint: Checkpoint,
         tell: Callable[[Checkpoint], None] = lambda _: None,
     ) -> None:

@@ -10,7 +10,8 @@ Whatever stops it, and wherever: repeating it finishes it, and no total changes 
 3. The events are erased one by one, by their sequences: what the person does meanwhile is not
    touched, and their bytes are overwritten, which a purge does not do.
 4. The live version has folded 1; in versions that nobody folds the rows are deleted.
-5. A request to be forgotten is erased last: who has one in the log is not done with.
+5. What was moved to the archive is written anew without the person's events.
+6. A request to be forgotten is erased last: who has one in the log is not done with.
 """
 
 import asyncio
@@ -19,16 +20,20 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
+from analytics.archive import Archive, Record, names_one_of
+from analytics.continuity import past
 from analytics.domain.fold import Entry
 from analytics.domain.forgetting import forgotten, guard
 from analytics.domain.messages import Message, decode
 from analytics.domain.packing import BITS
+from analytics.domain.sealing import ARCHIVING, OF_PEOPLE
 from analytics.feed import Feed
 from analytics.postgres import Postgres
 from analytics.schema import ANALYSTS, name_of
@@ -68,6 +73,16 @@ HAVING 'user_id' = ANY(array_agg(column_name::text)) OR table_name IN ('quaranti
 """
 
 
+_SHARED = "SELECT pg_try_advisory_lock_shared(hashtextextended($1, 0))"
+_ALONE = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+_RELEASE = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+_FILES = "fingerpost_archive_files"
+
+
+class ArchivingError(RuntimeError):
+    """Events are being moved to the archive; until that is over nobody can be forgotten."""
+
+
 class BehindError(RuntimeError):
     """The live tables do not follow the log; nothing is lost, and repeating goes on from here."""
 
@@ -94,6 +109,13 @@ class Forgot:
 class _Person:
     user_id: int
     messages: list[Message] = field(default_factory=list)
+    past: list[Record] = field(default_factory=list)
+    """What was moved to the archive."""
+
+    def all(self) -> list[Message]:
+        """Return everything, each once: what is being moved is in both."""
+        both = {one.sequence: one for one in (*(one.message for one in self.past), *self.messages)}
+        return [both[sequence] for sequence in sorted(both)]
 
 
 class Forgetting:
@@ -103,8 +125,16 @@ class Forgetting:
     """
 
     def __init__(
-        self, connection: Postgres, log: Connection, clock: Clock, tell: Callable[[Progress], None]
+        self,
+        connection: Postgres,
+        log: Connection,
+        clock: Clock,
+        tell: Callable[[Progress], None],
+        *,
+        archive: Path | None = None,
     ) -> None:
+        """`archive`: the folder of the archive."""
+        self._folder = archive
         self._connection = connection
         self._log = log
         self._clock = clock
@@ -126,18 +156,24 @@ class Forgetting:
         others = await self._elsewhere()
         for subject in PEOPLE:
             others |= await _people_on(self._log.js, subject)
+        if archive := await self._archive():
+            others |= await asyncio.to_thread(_people_in, archive)
         return sorted({who for who, quiet in known.items() if quiet} | (others - known.keys()))
 
     async def run(self, people: Sequence[int], *, quiet_since: datetime | None = None) -> Forgot:
         """Forget `people`; with `quiet_since` only those who did nothing since then.
 
-        Raises BehindError, and what NATS and Postgres do while they are away.
+        Raises BehindError, ArchivingError, HaltError where the archive is not there, and what NATS
+        and Postgres do while they are away.
         """
+        if not await self._connection.fetchval(_SHARED, ARCHIVING):
+            raise ArchivingError
         self._people = len(people)
         for start in range(0, len(people), AT_ONCE):
             some = people[start : start + AT_ONCE]
             self._step("reading")
             found = await _read(self._log.js, some)
+            await self._read_archive(found)
             if quiet_since:
                 found = [person for person in found if not _spoke(person, quiet_since)]
             await self._forget(found)
@@ -146,7 +182,7 @@ class Forgetting:
 
     async def _forget(self, people: Sequence[_Person]) -> None:
         ids = [person.user_id for person in people]
-        places = [message.sequence for person in people for message in person.messages]
+        places = [message.sequence for person in people for message in person.all()]
         horizon = max(places, default=await self._checkpoint())
         self._step("waiting")
         await self._until(self._folded, horizon)
@@ -157,6 +193,8 @@ class Forgetting:
             await self._tell_log(person)
             await self._guard(person)
             await self._erase(person, "erasing", requests=False)
+        self._step("erasing")
+        await self._erase_archived(ids)
         self._step("waiting")
         await self._until(self._gone, horizon, ids)
         self._step("removing")
@@ -168,8 +206,8 @@ class Forgetting:
     async def _tell_log(self, person: _Person) -> None:
         """Let the log say what takes the place of the person's events, unless it does already."""
         counted = {row[0] for row in await self._connection.fetch(_COUNTED, [person.user_id])}
-        places = [message.sequence for message in person.messages]
-        told = [Entry(m.sequence, said) for m in person.messages if (said := decode(m).event)]
+        places = [message.sequence for message in person.all()]
+        told = [Entry(m.sequence, said) for m in person.all() if (said := decode(m).event)]
         while left := forgotten(places, told, counted, self._clock(), replaced=self._replaced):
             for event in left:
                 self._step("telling")
@@ -200,6 +238,42 @@ class Forgetting:
             if message.subject.startswith(f"{ForgetRequested.fact()}.") == requests:
                 self._step(phase)
                 self._forgot.erased += await _erase(self._log.js, message.sequence)
+
+    async def _archive(self) -> Archive | None:
+        """Return the archive as it is now; raises HaltError where it is not there.
+
+        Also one of which the log says nothing yet, as who wrote it was stopped.
+        """
+        archive = await past(self._log.js, self._folder)
+        if archive is None and self._folder:
+            archive = await asyncio.to_thread(Archive.open, self._folder)
+        return archive
+
+    async def _read_archive(self, people: Sequence[_Person]) -> None:
+        archive = await self._archive()
+        if archive is None or not people:
+            return
+        known = {str(person.user_id): person for person in people}
+        named = names_one_of(known, OF_PEOPLE)
+
+        def read() -> None:
+            for records in archive.after(0):
+                for one in records:
+                    if named(one.subject):
+                        known[one.subject.split(".")[2]].past.append(one)
+
+        await asyncio.to_thread(read)
+
+    async def _erase_archived(self, ids: Sequence[int]) -> None:
+        """Write the archive anew without these people, and remove what an earlier try left."""
+        while not await self._connection.fetchval(_ALONE, _FILES):  # noqa: ASYNC110  it calls nobody
+            await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if archive := await self._archive():
+                named = names_one_of(set(map(str, ids)), OF_PEOPLE)
+                self._forgot.erased += await asyncio.to_thread(archive.without, named)
+        finally:
+            await self._connection.fetchval(_RELEASE, _FILES)
 
     async def _read_replaced(self) -> None:
         """Learn what was replaced since this was asked last."""
@@ -291,7 +365,14 @@ def _pattern(subject: str) -> str:
 
 
 def _spoke(person: _Person, since: datetime) -> bool:
-    return any(_said_at(message) >= since for message in person.messages)
+    return any(_said_at(message) >= since for message in person.messages) or any(
+        _recorded_at(record) >= since for record in person.past
+    )
+
+
+def _recorded_at(record: Record) -> datetime:
+    said = decode(record.message).event
+    return said.time if said else datetime.fromtimestamp(record.stored_at / 1_000_000_000, UTC)
 
 
 def _said_at(message: Message) -> datetime:
@@ -301,6 +382,18 @@ def _said_at(message: Message) -> datetime:
     tokens = message.reply.split(".")
     taken = int(tokens[7 if len(tokens) == 9 else 9])  # noqa: PLR2004  as the feed reads it
     return datetime.fromtimestamp(taken / 1_000_000_000, UTC)
+
+
+def _people_in(archive: Archive) -> set[int]:
+    """Return who is named by the subjects of what was moved."""
+    of_people = tuple(fact.removesuffix(">") for fact in OF_PEOPLE)
+    tokens = {
+        one.subject.split(".")[2]
+        for records in archive.after(0)
+        for one in records
+        if one.subject.startswith(of_people)
+    }
+    return {int(token) for token in tokens if token.isdecimal()}
 
 
 async def _people_on(js: JetStreamContext, subject: str) -> set[int]:

@@ -7,6 +7,7 @@ checkpoint. What a person must decide halts it: readiness says so, with the reme
 """
 
 import asyncio
+from pathlib import Path
 
 import nats.errors
 from nats.js import JetStreamContext
@@ -16,11 +17,12 @@ from prometheus_client import Gauge
 from analytics import schema
 from analytics.analysts import admit_analysts
 from analytics.builder import Builder, Progress
-from analytics.continuity import HaltError, last_sequence, same_log
-from analytics.domain.guard import Checkpoint
+from analytics.continuity import last_sequence, past, same_log
+from analytics.domain.guard import Checkpoint, HaltError
 from analytics.domain.versions import Begin, Build, Follow, Task, Wait, task
 from analytics.feed import Feed, FeedError
 from analytics.folding import Folding
+from analytics.history import History
 from analytics.postgres import GONE, connect
 from analytics.store import CheckpointMovedError, Store
 from analytics.versions import InUseError, Versions
@@ -56,10 +58,12 @@ log = logger(__name__)
 class Projector:
     """Folds the log into the database at `dsn`; any number may run, one of them works."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, archive: Path | None = None) -> None:
+        """`archive`: where the archive is that holds what was moved out of the log."""
         self.checkpoint = Checkpoint()
         self.last_sequence: int | None = None
         self._dsn = dsn
+        self._archive = archive
         self._js: JetStreamContext | None = None
         self._problem: str | None = "not connected to the log yet"
         self._word: str | None = None
@@ -161,7 +165,8 @@ class Projector:
             if new and version not in {known.number for known in await versions.all()}:
                 await versions.create(version)
         log.info("building a version of the tables", version=version)
-        built = await Builder(self._dsn, js, version, self._tell).run(accept_differences=True)
+        builder = Builder(self._dsn, js, version, self._tell, archive=self._archive)
+        built = await builder.run(accept_differences=True)
         BUILD_LEFT.set(0)
         log.info(
             "analysts were given a version of the tables",
@@ -196,11 +201,13 @@ class Projector:
             await ensure_consumer(js, EVENTS, consumer)
             async with Feed.open(js, EVENTS, consumer, after=checkpoint.sequence) as feed:
                 store.on_lost(feed.end)
+                moved = await past(js, self._archive, after=checkpoint.sequence)
+                history = History(feed, moved, after=checkpoint.sequence)
                 self._stands_at(checkpoint)
                 self._works()
                 self._leading = True
                 log.info("folding the log", version=version, after=checkpoint.sequence)
-                await _for_ever(Folding(store, feed, checkpoint, self._stands_at))
+                await _for_ever(Folding(store, history, checkpoint, self._stands_at))
 
     async def _become_leader(self, store: Store) -> None:
         if await store.lead():

@@ -5,15 +5,18 @@ would have given: an act of a person takes the place of a later one with the sam
 a campaign is folded anew from its whole story. Where that is not enough, it is refused.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from analytics.archive import Archive
 from analytics.domain.deliveries import DeliveryFact
 from analytics.domain.fold import CampaignFact, Entry, Tables, fold
 from analytics.domain.messages import Message, decode
+from analytics.domain.sealing import matches
 from analytics.postgres import Postgres
 from analytics.schema import name_of
 from analytics.schema.tables import TABLES
@@ -81,7 +84,9 @@ async def drop(connection: Postgres, version: int, sequences: Sequence[int]) -> 
 class Retry:
     """Folds messages of one version's quarantine after all, where this release can."""
 
-    def __init__(self, store: Store, reader: Reader) -> None:
+    def __init__(self, store: Store, reader: Reader, archive: Archive | None = None) -> None:
+        """`archive`: what was moved out of the log."""
+        self._archive = archive
         self._store = store
         self._reader = reader
         self._connection = store.connection
@@ -151,9 +156,11 @@ class Retry:
         """Return what was folded of `subjects`, and `entry`, in the log's order."""
         found = await self._connection.fetch(f"SELECT sequence FROM {self._schema}.quarantine")  # noqa: S608
         aside = {row[0] for row in found}
+        present = await self._reader.replay(subjects)
+        past = await asyncio.to_thread(_moved, self._archive, subjects)
         said = [
-            Entry(one.sequence, one.envelope)
-            for one in await self._reader.replay(subjects)
+            one
+            for one in (*past, *(Entry(one.sequence, one.envelope) for one in present))
             if one.sequence <= checkpoint and one.sequence not in aside
         ]
         return sorted({one.sequence: one for one in (*said, entry)}.values(), key=lambda e: e[0])
@@ -201,6 +208,19 @@ class Retry:
                 await self._connection.execute(statement, *row)
             told = [*(row["sequence"] for row in before), *(r[table.keys] for r in rows.values())]
             await self._store.repack(told, gone=True)
+
+
+def _moved(archive: Archive | None, subjects: Sequence[str]) -> list[Entry]:
+    """Return what the archive has on `subjects` and can be read."""
+    if archive is None or not any(subject.startswith("message.") for subject in subjects):
+        return []
+    found = (
+        decode(one.message)
+        for records in archive.after(0)
+        for one in records
+        if any(matches(subject, one.subject) for subject in subjects)
+    )
+    return [Entry(one.message.sequence, one.event) for one in found if one.event]
 
 
 def _subjects(fact: DeliveryFact) -> tuple[str, ...]:

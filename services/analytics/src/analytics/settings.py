@@ -1,6 +1,7 @@
 """What analytics is told."""
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -18,6 +19,10 @@ class Settings(ServiceSettings):
     postgres_dsn: SecretStr = Field(
         validation_alias="POSTGRES_DSN",
         description="database of the tables, e.g. postgresql://user:secret@postgres:5432/fingerpost",
+    )
+    archive: Path | None = Field(
+        None,
+        description="folder of the archive, once events were moved there out of the log",
     )
     login_password: SecretStr | None = Field(
         None,

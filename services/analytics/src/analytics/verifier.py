@@ -6,12 +6,13 @@ definition, without SQL, and compared with the one in the table as both come in 
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nats.js import JetStreamContext
 
 from analytics.comparison import rows
-from analytics.continuity import same_log
+from analytics.continuity import past, same_log
 from analytics.domain.differences import Difference, differences
 from analytics.domain.fold import Entry
 from analytics.domain.guard import Checkpoint
@@ -20,6 +21,7 @@ from analytics.domain.packing import act_of, stretch_of
 from analytics.domain.plain_fold import Zones, row_of, strands
 from analytics.domain.versions import Version
 from analytics.feed import Feed
+from analytics.history import History
 from analytics.postgres import Postgres
 from analytics.schema import name_of
 from analytics.schema.tables import QUARANTINE, STRETCHES, TABLES, Table
@@ -49,10 +51,13 @@ class Verifier:
         js: JetStreamContext,
         version: Version,
         tell: Callable[[int, int], None] = lambda _, __: None,
+        *,
+        archive: Path | None = None,
     ) -> None:
-        """`tell` hears how many of how many events were read."""
+        """`tell` hears how many of how many events were read; `archive` is a folder."""
         self._connection = connection
         self._js = js
+        self._archive = archive
         self._version = version
         self._tell = tell
         self._zones = Zones()
@@ -92,7 +97,8 @@ class Verifier:
     async def _read(self, spool: Spool, set_aside: set[int]) -> list[Difference]:
         """Sort what the log says up to the checkpoint; return what neither counts nor waits."""
         end, lost = self._version.checkpoint, []
-        async with Feed.replay(self._js, EVENTS) as feed:
+        async with Feed.replay(self._js, EVENTS) as present:
+            feed = History(present, await past(self._js, self._archive))
             done = end == 0
             while not done:
                 if not feed.waiting and await feed.exhausted():

@@ -99,6 +99,28 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
+class Archived:
+    """`archive`: what was moved out of the log now, or would be (`dry_run`).
+
+    `through` is the last of its sequences, and `held_by` what kept more of it in the log. `memory`
+    is what the broker saves, about; `stream_bytes` what the log took before and takes now. `files`
+    and `archived` are of the whole archive.
+    """
+
+    folder: str
+    dry_run: bool
+    events: int
+    by_fact: dict[str, int]
+    through: int
+    held_by: str | None
+    bytes: int
+    memory: int
+    stream_bytes: tuple[int, int]
+    files: int
+    archived: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """What posts came to; `variant` None: all together, people counted once over all of them.
 
@@ -164,7 +186,7 @@ class Clicks:
 
 
 Kept = Status | Rebuilt | Verification | Dropped | Quarantined | Retries | GivenUp
-Answer = Kept | Forgotten | Report | Clicks
+Answer = Kept | Archived | Forgotten | Report | Clicks
 
 
 def succeeded(answer: Answer) -> bool:

@@ -3,7 +3,8 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -93,6 +94,24 @@ def parser() -> ArgumentParser:
     command.add_argument("--limit", type=_rows, default=20, metavar="N", help="so many (else 20)")
     command = add("forget", "erase what names a person; every total stays as it is", "--requested")
     _add_people(command)
+    command = add(
+        "archive",
+        "move what is old and done with out of the log, into Parquet files",
+        "--before 2026-03-01 --dry-run",
+    )
+    command.add_argument(
+        "--before",
+        type=_day,
+        required=True,
+        metavar="DAY",
+        help="what was said before this day (UTC)",
+    )
+    command.add_argument(
+        "--folder", type=Path, metavar="PATH", help="where to; else what FINGERPOST_ARCHIVE says"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="tell what would be moved, and move nothing"
+    )
     _add_quarantine(commands)
     return whole
 
@@ -148,6 +167,13 @@ def _duration(text: str) -> timedelta:
     if not timedelta() < age < _LONGEST:
         raise ArgumentTypeError(f"{text!r} is no age such as 400d")
     return age
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        raise ArgumentTypeError(f"{text[:40]!r} is no day such as 2026-03-01") from None
 
 
 def _number(text: str, most: int = _BIGINT) -> int:

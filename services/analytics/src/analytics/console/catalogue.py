@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import nats.errors
 
-from analytics.continuity import HaltError
+from analytics.domain.guard import HaltError
 from analytics.domain.versions import Version
 from analytics.feed import FeedError
 from analytics.postgres import GONE, Postgres, connect

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from nats.js.errors import NotFoundError
 
@@ -20,7 +21,7 @@ from analytics.console.answers import (
     VersionStatus,
 )
 from analytics.console.catalogue import check_ours, database, live, numbered
-from analytics.continuity import last_sequence
+from analytics.continuity import last_sequence, past
 from analytics.domain.versions import Version, build
 from analytics.postgres import Postgres
 from analytics.schema import name_of
@@ -95,7 +96,12 @@ async def _free(connection: Postgres, version: Version) -> bool:
 
 
 async def verify(
-    dsn: str, log: Connection, number: int | None, tell: Callable[[int, int], None]
+    dsn: str,
+    log: Connection,
+    number: int | None,
+    tell: Callable[[int, int], None],
+    *,
+    archive: Path | None = None,
 ) -> Verification:
     """Compare a version, or the live one, with a plain fold of the log."""
     async with (
@@ -104,7 +110,7 @@ async def verify(
     ):
         version = await (numbered(connection, number) if number else live(connection))
         check_ours(version)
-        tables = await Verifier(connection, log.js, version, tell).run()
+        tables = await Verifier(connection, log.js, version, tell, archive=archive).run()
         clean = not any(table.differences for table in tables)
         return Verification(version.number, version.checkpoint, tuple(tables), clean)
 
@@ -116,6 +122,7 @@ async def rebuild(
     swap: bool,
     accept_differences: bool,
     tell: Callable[[Progress], None],
+    archive: Path | None = None,
 ) -> Rebuilt:
     """Build a version, or go on with one that was begun, and give it to analysts."""
     async with database(dsn) as connection:
@@ -123,7 +130,7 @@ async def rebuild(
         wanted = build(await versions.all())
         if wanted.new:
             await versions.create(wanted.version)
-        builder = Builder(dsn, log.js, wanted.version, tell)
+        builder = Builder(dsn, log.js, wanted.version, tell, archive=archive)
         built = await builder.run(swap=swap, accept_differences=accept_differences)
         return Rebuilt(built, built.equal)
 
@@ -154,13 +161,16 @@ async def listing(dsn: str) -> Quarantined:
         return Quarantined(version, tuple(await quarantine.listing(connection, version)))
 
 
-async def retry(dsn: str, log: Connection, sequences: list[int]) -> Retries:
+async def retry(
+    dsn: str, log: Connection, sequences: list[int], *, archive: Path | None = None
+) -> Retries:
     """Fold messages of the quarantine after all: those given, or all that wait."""
     async with database(dsn) as connection:
         version = await _ours(connection)
         held = await quarantine.listing(connection, version)
         waiting = [one.sequence for one in held if one.dropped_at is None]
-        folding = quarantine.Retry(Store(connection, version), log.reader)
+        moved = await past(log.js, archive)
+        folding = quarantine.Retry(Store(connection, version), log.reader, moved)
         return Retries(tuple(await folding.run(sequences or waiting)))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from analytics.builder import Progress
 from analytics.console.answers import (
     Answer,
+    Archived,
     Clicks,
     Dropped,
     Forgotten,
@@ -50,19 +51,25 @@ def _lines(answer: Answer) -> Iterator[str]:
             yield from _rebuilt(answer)
         case Verification():
             yield from _verified(answer)
-        case Dropped():
-            yield f"version {answer.version} is gone"
+        case Dropped() | GivenUp():
+            yield _gone(answer)
         case Quarantined():
             yield from _held(answer)
         case Retries():
             yield from _retried(answer)
-        case GivenUp():
-            count = len(answer.sequences)
-            yield f"{count} given up" if count else "they were given up before"
         case Report() | Clicks():
             yield from lines(answer)
         case Forgotten():
             yield from _forgotten(answer)
+        case Archived():
+            yield from _archived(answer)
+
+
+def _gone(answer: Dropped | GivenUp) -> str:
+    if isinstance(answer, Dropped):
+        return f"version {answer.version} is gone"
+    count = len(answer.sequences)
+    return f"{count} given up" if count else "they were given up before"
 
 
 def _forgotten(answer: Forgotten) -> Iterator[str]:
@@ -72,6 +79,28 @@ def _forgotten(answer: Forgotten) -> Iterator[str]:
         yield (
             f"{answer.people} forgotten: {answer.erased} events erased; {answer.acts} acts count"
             " on, for nobody"
+        )
+
+
+def _archived(answer: Archived) -> Iterator[str]:
+    for fact, count in sorted(answer.by_fact.items()):
+        yield f"{fact:<20} {count:>12,}"
+    what = "would be moved" if answer.dry_run else "moved"
+    if answer.events:
+        yield (
+            f"{answer.events:,} events {what} out of the log, up to sequence {answer.through:,}:"
+            f" {answer.bytes / 1e6:,.1f} MB, and about {answer.memory / 1e6:,.1f} MB of the"
+            " broker's memory"
+        )
+    else:
+        yield f"nothing {what}"
+    if answer.held_by:
+        yield f"more is held in the log by {answer.held_by}"
+    if not answer.dry_run:
+        before, after = answer.stream_bytes
+        yield (
+            f"the log takes {after / 1e6:,.1f} MB, before {before / 1e6:,.1f} MB; the archive in"
+            f" {answer.folder} has {answer.archived:,} events in {answer.files} files"
         )
 
 

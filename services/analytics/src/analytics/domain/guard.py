@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+class HaltError(RuntimeError):
+    """Going on would spoil the tables: a person must decide. `remedy` says between what."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """The last message folded, and the stream that it stood in; sequence 0: none yet.
