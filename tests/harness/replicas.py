@@ -12,6 +12,7 @@ import yaml
 
 from chassis.clock import Clock, utc_now
 from chassis.log import Publisher
+from chassis.log_clock import LogClock
 from contracts.campaign import Campaign
 from harness import waiting
 from harness.logs import Log
@@ -36,9 +37,10 @@ async def ticking(
 ) -> AsyncIterator[Keeper]:
     """Run one replica within this process, by a clock that it does not compare with the log's."""
     catalogue = Catalogue()
-    watch = ClockWatch(clock)
+    unasked = LogClock(clock)
+    watch = ClockWatch(unasked)
     keeper = Keeper(file, plan, Planner(catalogue, clock, actor=actor), catalogue, watch)
-    ticker = Ticker(catalogue, clock, watch)
+    ticker = Ticker(catalogue, unasked, watch)
     publisher = Publisher(log.js, source="scheduler", clock=clock)
 
     async def run() -> None:

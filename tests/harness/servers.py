@@ -1,5 +1,7 @@
 """Real servers for tests: `NATS_URL` and `POSTGRES_DSN` where set, else the embedded binaries.
 
+`TEST_SERVERS=containers` asks for servers in containers instead of the binaries.
+
 Each test has a log of its own (a fresh nats-server, or a stream that is deleted first) and a
 database of its own.
 """
@@ -7,7 +9,7 @@ database of its own.
 import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -15,16 +17,19 @@ import nats
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
-from contracts.streams import EVENTS
+from contracts.streams import BUCKETS, EVENTS
 from stack.nats_server import NatsServer
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
+
+if IN_CONTAINERS := os.environ.get("TEST_SERVERS") == "containers":
+    from harness import containers  # slow to import
 
 
 @asynccontextmanager
 async def nats_url(folder: Path) -> AsyncIterator[str]:
     """Yield the URL of a NATS server whose log is empty."""
-    external = os.environ.get("NATS_URL")
+    external = os.environ.get("NATS_URL") or (containers.nats_url() if IN_CONTAINERS else None)
     if external:
         await _forget_log(external)
         yield external
@@ -45,9 +50,9 @@ def embedded_nats(folder: Path) -> NatsServer:
 async def _forget_log(url: str) -> None:
     client = await nats.connect(url)
     try:
-        await client.jetstream().delete_stream(EVENTS.name)
-    except NotFoundError:
-        pass  # the log was empty already
+        for name in (EVENTS.name, *(f"KV_{bucket.name}" for bucket in BUCKETS)):
+            with suppress(NotFoundError):
+                await client.jetstream().delete_stream(name)
     finally:
         await client.close()
 
@@ -56,8 +61,8 @@ async def _forget_log(url: str) -> None:
 async def postgres_dsn(folder: Path) -> AsyncIterator[str]:
     """Yield the DSN of a PostgreSQL server, for the whole session."""
     external = os.environ.get("POSTGRES_DSN")
-    if external:
-        yield external
+    if external or IN_CONTAINERS:
+        yield external or containers.postgres_dsn()
         return
     server = PostgresServer(folder / "postgres", port=free_port(), password="tests")
     await server.start()

@@ -6,6 +6,7 @@ Standard output is for the answer alone; what is logged goes to standard error, 
 import asyncio
 import logging
 import re
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, redirect_stderr
@@ -25,8 +26,9 @@ from chassis.clock import Clock, utc_now
 from chassis.log import LogUnavailableError, Publisher, Reader
 from chassis.service import Connection
 from chassis.settings import EXIT_BAD_SETTINGS, ServiceSettings
-from chassis.topology import DestructiveChangeError, ensure_stream
+from chassis.topology import DestructiveChangeError, NotProvisionedError, ensure_stream
 from contracts.streams import EVENTS
+from contracts.subjects import inbox_of
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -125,12 +127,20 @@ async def console(
 
     `source` is who speaks, in the envelopes. Only `create_log` makes a stream that is missing.
     """
-    servers = settings.nats_url.get_secret_value().split(",")
-    client = await _connected(servers, source)
-    try:
+    async with to_nats(settings, source=source) as client:
         js = client.jetstream()
-        await _log_in_place(js, settings, _shown(servers), create=create_log)
+        servers = _shown(settings.nats_url.get_secret_value().split(","))
+        await _log_in_place(js, settings, servers, create=create_log)
         yield Connection(js, Publisher(js, source=source, clock=clock), Reader(js))
+
+
+@asynccontextmanager
+async def to_nats(settings: ServiceSettings, *, source: str) -> AsyncIterator[Client]:
+    """Connect to NATS for one command; raises CommandError, also for what fails meanwhile."""
+    servers = settings.nats_url.get_secret_value().split(",")
+    client = await _connected(servers, source, settings.tls())
+    try:
+        yield client
     except (LogUnavailableError, JetStreamError, nats.errors.Error, TimeoutError) as error:
         raise UnavailableError(
             f"the log of {_shown(servers)} did not answer ({_told(error)})",
@@ -141,7 +151,7 @@ async def console(
         await client.close()
 
 
-async def _connected(servers: list[str], source: str) -> Client:
+async def _connected(servers: list[str], source: str, tls: ssl.SSLContext | None) -> Client:
     problems: list[str] = []
 
     async def remember(error: Exception) -> None:
@@ -152,6 +162,8 @@ async def _connected(servers: list[str], source: str) -> Client:
             return await nats.connect(
                 servers,
                 name=f"{source}-console",
+                inbox_prefix=inbox_of(source),
+                tls=tls,
                 connect_timeout=_ATTEMPT_SECONDS,
                 reconnect_time_wait=0,
                 max_reconnect_attempts=1,
@@ -170,7 +182,8 @@ async def _log_in_place(
 ) -> None:
     try:
         if create:
-            await ensure_stream(js, EVENTS, replicas=settings.log_replicas)
+            replicas, provision = settings.log_replicas, settings.provision
+            await ensure_stream(js, EVENTS, replicas=replicas, provision=provision)
         else:
             await js.stream_info(EVENTS.name)
     except NotFoundError:
@@ -182,6 +195,8 @@ async def _log_in_place(
             f"JetStream does not answer at {server}",
             "start nats-server with -js, or wait until its cluster has a leader",
         ) from None
+    except NotProvisionedError as error:
+        raise NoLogError("there is no log as this version needs it", str(error)) from error
     except DestructiveChangeError as error:
         raise RefusedError(str(error), "see deploy/runbook.md") from error
 

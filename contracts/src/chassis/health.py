@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from chassis.logs import logger
-from chassis.metrics import LOOP_LAG
+from chassis.metrics import LOOP_LAG, PASSING, READY
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns when all is well, with a word on how where there is one; raises an exception whose text
@@ -28,6 +28,7 @@ log = logger(__name__)
 class Health:
     """The checks of one process and how each went last."""
 
+    service: str = "none"
     _checks: dict[str, Check] = field(default_factory=dict)
     _problems: dict[str, str] = field(default_factory=dict)
     _words: dict[str, str | None] = field(default_factory=dict)
@@ -36,12 +37,14 @@ class Health:
         """Make readiness depend on `check`; it counts as failed until it was run."""
         self._checks[name] = check
         self._problems[name] = "not checked yet"
+        PASSING.labels(self.service, name).set(0)
 
     async def watch(self) -> None:
         """Run all checks every second, for ever; log each change."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.gather(*(self._run(name) for name in self._checks))
+            READY.labels(self.service).set(not self._problems)
             before = loop.time()
             await asyncio.sleep(_PERIOD)
             LOOP_LAG.observe(max(0.0, loop.time() - before - _PERIOD))
@@ -58,6 +61,7 @@ class Health:
         else:
             if self._problems.pop(name, None):
                 log.info("ready again", check=name)
+        PASSING.labels(self.service, name).set(name not in self._problems)
 
     async def live(self, _: Request) -> Response:
         """Answer `GET /healthz`."""

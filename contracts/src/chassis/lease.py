@@ -8,7 +8,6 @@ key can run out; a process that was frozen finds its time over.
 import asyncio
 import json
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 
 import nats.errors
@@ -19,6 +18,7 @@ from nats.js.kv import KeyValue
 from prometheus_client import Gauge
 
 from chassis.cancellation import heed_cancellation
+from chassis.clock import since_boot
 from chassis.logs import logger
 from contracts.streams import Bucket
 
@@ -45,7 +45,7 @@ class Lease:
         instance: str,
         *,
         active: Gauge,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = since_boot,
     ) -> None:
         self._js = js
         self._name = bucket.name

@@ -19,7 +19,12 @@ def configure(service: str, instance: str, level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # First of all what is not logged is dropped: some of it is said for every event.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -46,6 +51,11 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of one module."""
     log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return log
+
+
+def detailed() -> bool:
+    """Whether to log what happens with every single event, which is much."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 @contextmanager

@@ -1,12 +1,20 @@
 """Prometheus metrics that every service has; a service adds its own beside its code."""
 
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
+BUILD = Info("fingerpost_build", "Which service of which version answers; always 1.")
+READY = Gauge("fingerpost_ready", "1 while every check of readiness passes, else 0.", ["service"])
+PASSING = Gauge(
+    "fingerpost_check_passing",
+    "1 while this check of readiness passes, else 0; /readyz says why not.",
+    ["service", "check"],
+)
 PUBLISHED = Counter(
     "fingerpost_log_published_total",
     "Events that this process asked the log to keep.",
@@ -24,6 +32,16 @@ LOOP_LAG = Histogram(
     "How late the event loop came back from a sleep of one second.",
     buckets=(0.001, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
+
+
+def introduce(service: str) -> None:
+    """Say which service this process is, and that it is not ready yet."""
+    try:
+        release = version(f"fingerpost-{service}")
+    except PackageNotFoundError:
+        release = "unknown"
+    BUILD.info({"service": service, "version": release})
+    READY.labels(service).set(0)
 
 
 async def expose(_: Request) -> Response:

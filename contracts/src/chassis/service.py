@@ -18,26 +18,31 @@ import nats.errors
 import uvicorn
 from faststream.middlewares import AckPolicy
 from faststream.nats import NatsBroker
+from faststream.security import BaseSecurity
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
-from chassis import logs, metrics
+from chassis import logs, metrics, tracing
 from chassis.clock import Clock, utc_now
 from chassis.front import Front
 from chassis.health import Check, Health
 from chassis.log import Publisher, Reader
 from chassis.settings import ServiceSettings
-from chassis.topology import ensure_bucket, ensure_consumer, ensure_stream
+from chassis.topology import NotProvisionedError, ensure_bucket, ensure_consumer, ensure_stream
 from contracts.streams import EVENTS, Bucket, Consumer
+from contracts.subjects import inbox_of
 
 _RETRY_SECONDS = 1
 _STOP_SECONDS = 20
 _GRACE_SECONDS = 5
-_WRONG_STREAM = 10060
+_NOT_READY = (JetStreamError, nats.errors.Error, NotProvisionedError, TimeoutError, OSError)
+_REFUSED = "authorization violation"
+_REFUSED_SECONDS = 15.0
+"""Who is refused and not connected so long after has the wrong credentials."""
 _YOUNG_OBJECTS = 10_000
 """As many are made before the collector looks for cycles: 700 are those of a few requests."""
 
@@ -86,7 +91,7 @@ class Service:
         The `hot` routes, whose endpoints are plain ASGI, are served before the router.
         """
         self.name = name
-        self.health = Health()
+        self.health = Health(name)
         self.broker = NatsBroker(
             settings.nats_url.get_secret_value().split(","),
             name=f"{name}-{settings.instance}",
@@ -95,6 +100,8 @@ class Service:
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RETRY_SECONDS,
             connect_timeout=_RETRY_SECONDS,
+            inbox_prefix=inbox_of(name),
+            security=_security(settings),
             error_cb=self._nats_error,
             disconnected_cb=self._nats_disconnected,
             reconnected_cb=self._nats_reconnected,
@@ -102,6 +109,10 @@ class Service:
             logger=None,
         )
         self._settings = settings
+        replicas, provision = settings.log_replicas, settings.provision
+        self._ensure_stream = partial(ensure_stream, replicas=replicas, provision=provision)
+        self._ensure_consumer = partial(ensure_consumer, provision=provision)
+        self._ensure_bucket = partial(ensure_bucket, replicas=replicas, provision=provision)
         self._consumers = tuple(consumers)
         self._buckets = tuple(buckets)
         self._stop_seconds = stop_seconds
@@ -109,6 +120,7 @@ class Service:
         self._parts: list[Part] = []
         self._client: Client | None = None
         self._failed = False
+        self._judging: asyncio.TimerHandle | None = None
         self._stopping = False
         self.asgi = Starlette(
             routes=[
@@ -137,10 +149,13 @@ class Service:
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit status."""
         logs.configure(self.name, self._settings.instance, self._settings.log_level)
+        metrics.introduce(self.name)
+        tracing.start(self.name, self._settings.instance, self._settings.traces_endpoint)
         spare_the_collector()
         listener = self._listen()
         log.info("starting", address="http://{}:{}".format(*listener.getsockname()[:2]))
         self._server.run(sockets=[listener])
+        tracing.stop()
         log.info("stopped", failed=self._failed)
         return 1 if self._failed else 0
 
@@ -205,13 +220,11 @@ class Service:
     async def _connect(self) -> Connection:
         self._client = await self.broker.connect()
         js = self._client.jetstream()
-        await self._retry(partial(ensure_stream, js, EVENTS, replicas=self._settings.log_replicas))
+        await self._retry(partial(self._ensure_stream, js, EVENTS))
         for consumer in self._consumers:
-            await self._retry(partial(ensure_consumer, js, EVENTS, consumer))
+            await self._retry(partial(self._ensure_consumer, js, EVENTS, consumer))
         for bucket in self._buckets:
-            await self._retry(
-                partial(ensure_bucket, js, bucket, replicas=self._settings.log_replicas)
-            )
+            await self._retry(partial(self._ensure_bucket, js, bucket))
         publisher = Publisher(js, source=self.name, clock=self._clock)
         return Connection(js, publisher, Reader(js))
 
@@ -220,24 +233,15 @@ class Service:
         while True:
             try:
                 return await action()
-            except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+            except _NOT_READY as error:
                 log.warning("the log is not ready; will retry", problem=repr(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _check_log(self) -> None:
         if self._client is None or not self._client.is_connected:
             raise RuntimeError("NATS is not connected")
-        # A publish that is refused on purpose shows that the stream's leader answers, and writes
-        # nothing.
-        try:
-            await self._client.jetstream().publish(
-                "campaign.defined.readiness", stream=f"not-{EVENTS.name}", timeout=1
-            )
-        except BadRequestError as error:
-            if error.err_code != _WRONG_STREAM:
-                raise
-        else:
-            raise RuntimeError("the log took a message that it had to refuse")
+        # The stream's leader alone answers, so it shows that there is one.
+        await self._client.jetstream(timeout=1).stream_info(EVENTS.name)
 
     def _consumer_check(self, consumer: Consumer) -> Check:
         async def check() -> None:
@@ -248,7 +252,7 @@ class Service:
                 await js.consumer_info(EVENTS.name, consumer.durable, timeout=1)
             except NotFoundError:
                 # Whoever reads by it would read nothing for ever, and FastStream spin meanwhile.
-                await ensure_consumer(js, EVENTS, consumer)
+                await self._ensure_consumer(js, EVENTS, consumer)
                 raise RuntimeError("the consumer was gone; it was created anew") from None
 
         return check
@@ -261,7 +265,7 @@ class Service:
             try:
                 await js.stream_info(f"KV_{bucket.name}")
             except NotFoundError:
-                await ensure_bucket(js, bucket, replicas=self._settings.log_replicas)
+                await self._ensure_bucket(js, bucket)
                 raise RuntimeError("the bucket was gone; it was created anew") from None
 
         return check
@@ -273,6 +277,18 @@ class Service:
 
     async def _nats_error(self, error: Exception) -> None:
         log.warning("NATS error", problem=repr(error))
+        if _REFUSED not in str(error).lower() or self._stopping:
+            return
+        # Another server may know us, or this one soon; else a new process reads the secret anew.
+        # Not by counting refusals: the client may give up after one.
+        if self._judging is None:
+            loop = asyncio.get_running_loop()
+            self._judging = loop.call_later(_REFUSED_SECONDS, self._judge_refusal)
+
+    def _judge_refusal(self) -> None:
+        self._judging = None
+        if not self._stopping and not (self._client and self._client.is_connected):
+            self._fail("NATS refuses this service; check NATS_URL and its credentials")
 
     async def _nats_disconnected(self) -> None:
         if not self._stopping:
@@ -285,6 +301,11 @@ class Service:
         # FastStream's pull loop spins on a closed connection: better to end and be started again.
         if not self._stopping:
             self._fail("NATS closed the connection for good; check NATS_URL and its credentials")
+
+
+def _security(settings: ServiceSettings) -> BaseSecurity | None:
+    context = settings.tls()
+    return BaseSecurity(ssl_context=context) if context else None
 
 
 def spare_the_collector() -> None:

@@ -1,14 +1,27 @@
 """Settings from the environment, and one clear line for each that is wrong.
 
 Names begin with `FINGERPOST_`, but for the few that carry a name of their own (`NATS_URL`,
-`POSTGRES_DSN`, `TELEGRAM_BOT_TOKEN`, ...), which a field says by `validation_alias`.
+`POSTGRES_DSN`, `TELEGRAM_BOT_TOKEN`, ...), which a field says by `validation_alias`. What the
+environment does not say may stand in a folder of files, one a setting: so container engines and
+systemd hand over secrets.
 """
 
+import os
+import ssl
 import sys
-from typing import Literal, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 PREFIX = "FINGERPOST_"
 EXIT_BAD_SETTINGS = 78
@@ -28,6 +41,14 @@ class ServiceSettings(BaseSettings):
         validation_alias="NATS_URL",
         description="NATS servers, comma-separated, e.g. nats://user:secret@nats:4222",
     )
+    nats_ca: FilePath | None = Field(
+        None, description="file with the certificates that vouch for the NATS servers, in PEM"
+    )
+    provision: bool = Field(
+        True,  # noqa: FBT003  a default
+        description="make the log's stream, consumers and buckets; false where"
+        " `python -m chassis.provision` makes them",
+    )
     log_replicas: int = Field(
         1, ge=1, le=5, description="replicas of the log: 1, or 3 on a cluster"
     )
@@ -39,6 +60,29 @@ class ServiceSettings(BaseSettings):
     instance: str = Field(
         "0", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="name of this replica, e.g. the pod's"
     )
+    traces_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^(https?://[^\s/]+\S*)?$",
+        description="OpenTelemetry collector that takes OTLP over HTTP, e.g. http://collector:4318",
+    )
+    secrets: Annotated[DirectoryPath | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, description="folder of files, each named as a setting and holding its value"
+    )
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return how NATS servers prove who they are, None: as they and the system say."""
+        return ssl.create_default_context(cafile=self.nats_ca) if self.nats_ca else None
+
+    @field_validator("nats_ca")
+    @classmethod
+    def _holds_certificates(cls, path: FilePath | None) -> FilePath | None:
+        if path is not None:
+            try:
+                ssl.create_default_context(cafile=path)
+            except (ssl.SSLError, OSError) as error:
+                raise ValueError(f"{path} cannot be used: {error}") from None
+        return path
 
 
 class CtaKeysMixin(BaseSettings):
@@ -68,10 +112,14 @@ S = TypeVar("S", bound=BaseSettings)
 
 def load(settings: type[S]) -> S:
     """Read `settings` from the environment, or end the process with a line for each error."""
+    folder = os.environ.get(f"{PREFIX}SECRETS")
+    there = folder if folder and Path(folder).is_dir() else None  # else its field is refused
     try:
-        return settings()
+        return settings(_secrets_dir=there)
     except ValidationError as error:
         refuse(*_explain(settings, error))
+    except SettingsError as error:
+        refuse(f"{PREFIX}SECRETS: cannot read {folder}: {error.__cause__ or error}")
 
 
 def refuse(*problems: str) -> NoReturn:

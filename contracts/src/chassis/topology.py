@@ -1,10 +1,11 @@
 """Creates and changes the stream, its consumers and the buckets; nothing else does.
 
 A missing part is created, a harmless difference is applied, and a difference that could lose
-events is refused with a message that says what to do.
+events is refused with a message that says what to do. Who may change nothing asks with
+`provision=False`, and is told what lacks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,6 +32,13 @@ log = logger(__name__)
 
 class DestructiveChangeError(RuntimeError):
     """What stands in NATS differs in a way that could lose events; the text names the remedy."""
+
+
+class NotProvisionedError(RuntimeError):
+    """A part lacks, or is not as this version needs it, and is somebody else's to make."""
+
+    def __init__(self, part: str, problem: str) -> None:
+        super().__init__(f"{part} {problem}: run `python -m chassis.provision` of this version")
 
 
 @dataclass(frozen=True)
@@ -65,28 +73,35 @@ async def note_moved(js: JetStreamContext, stream: Stream, moved: Moved) -> None
     await js.update_stream(config.evolve(metadata={**(config.metadata or {}), _MOVED: said}))
 
 
-async def ensure_stream(js: JetStreamContext, stream: Stream, *, replicas: int) -> None:
+async def ensure_stream(
+    js: JetStreamContext, stream: Stream, *, replicas: int, provision: bool = True
+) -> None:
     """Create the stream, or bring it to what `contracts.streams` says."""
     wanted = _stream_config(stream, replicas)
     try:
         existing = (await js.stream_info(stream.name)).config
     except NotFoundError:
+        _refuse_change(f"stream {stream.name}", "is missing", provision=provision)
         await js.add_stream(wanted)
         log.info("stream created", stream=stream.name, replicas=replicas)
         return
     _refuse_loss(existing, wanted)
     changes = _stream_changes(existing, wanted)
     if changes:
+        _refuse_change(f"stream {stream.name}", _differing(changes), provision=provision)
         await js.update_stream(existing.evolve(**changes))
         log.info("stream changed", stream=stream.name, changed=sorted(changes))
 
 
-async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consumer) -> None:
+async def ensure_consumer(
+    js: JetStreamContext, stream: Stream, consumer: Consumer, *, provision: bool = True
+) -> None:
     """Create the durable consumer, or bring it to what `contracts.streams` says."""
     wanted = _consumer_config(consumer)
     try:
         existing = (await js.consumer_info(stream.name, consumer.durable)).config
     except NotFoundError:
+        _refuse_change(f"consumer {consumer.durable}", "is missing", provision=provision)
         await js.add_consumer(stream.name, await _beginning(js, stream, wanted))
         log.info("consumer created", consumer=consumer.durable)
         return
@@ -103,11 +118,16 @@ async def ensure_consumer(js: JetStreamContext, stream: Stream, consumer: Consum
         if (getattr(existing, name) or None) != (getattr(wanted, name) or None)
     ]
     if changed:
-        await js.add_consumer(stream.name, wanted)
+        _refuse_change(f"consumer {consumer.durable}", _differing(changed), provision=provision)
+        # Where it began cannot change: one that was made behind what was moved out stays there.
+        began = {n: getattr(existing, n) for n in ("deliver_policy", "opt_start_seq")}
+        await js.add_consumer(stream.name, wanted.evolve(**began))
         log.info("consumer changed", consumer=consumer.durable, changed=changed)
 
 
-async def ensure_bucket(js: JetStreamContext, bucket: Bucket, *, replicas: int) -> None:
+async def ensure_bucket(
+    js: JetStreamContext, bucket: Bucket, *, replicas: int, provision: bool = True
+) -> None:
     """Create the bucket, or give it the lifetime that `contracts.streams` says.
 
     On files: a bucket that a restart of NATS emptied would let a second holder in beside the first.
@@ -116,6 +136,7 @@ async def ensure_bucket(js: JetStreamContext, bucket: Bucket, *, replicas: int) 
     try:
         existing = (await js.stream_info(f"KV_{bucket.name}")).config
     except NotFoundError:
+        _refuse_change(f"bucket {bucket.name}", "is missing", provision=provision)
         await js.create_key_value(
             KeyValueConfig(
                 bucket.name,
@@ -128,12 +149,24 @@ async def ensure_bucket(js: JetStreamContext, bucket: Bucket, *, replicas: int) 
         log.info("bucket created", bucket=bucket.name)
         return
     if existing.max_age != seconds or (existing.num_replicas or 1) < replicas:
+        _refuse_change(
+            f"bucket {bucket.name}", "has another lifetime or replicas", provision=provision
+        )
         wanted = max(existing.num_replicas or 1, replicas)
         changed = existing.evolve(
             max_age=seconds, duplicate_window=min(seconds, 120), num_replicas=wanted
         )
         await js.update_stream(changed)
         log.info("bucket changed", bucket=bucket.name)
+
+
+def _refuse_change(part: str, problem: str, *, provision: bool) -> None:
+    if not provision:
+        raise NotProvisionedError(part, problem)
+
+
+def _differing(fields: Iterable[str]) -> str:
+    return f"differs in {', '.join(sorted(fields))}"
 
 
 def _stream_config(stream: Stream, replicas: int) -> StreamConfig:

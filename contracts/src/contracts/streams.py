@@ -79,6 +79,11 @@ CLICKS_STRIPE = Bucket(name="clicks_stripe", lifetime=timedelta(days=7))
 """What Stripe said before what it follows, by the id of that: it repeats events for three days."""
 
 
+CONSUMERS = (SENDER_GUIDE, SENDER_PROMO, SENDER_SENT)
+"""Every consumer but those of analytics, which makes one for each version of its tables."""
+BUCKETS = (SENDER_LEASE, SENDER_SPENDING, CLICKS_LEASE, CLICKS_STARS, CLICKS_STRIPE)
+
+
 def analytics_consumer(version: int) -> Consumer:
     """Return the consumer of one projection version: each version reads the log on its own."""
     return Consumer(

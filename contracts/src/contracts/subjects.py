@@ -5,13 +5,18 @@ from contracts.ids import Channel, DeliveryId, person_token, subject_token
 CAMPAIGNS = "campaign.>"
 DUES = ("guide.due.*", "promo.due.*")
 SLOTS = (*DUES, "slot.missed.*")
+MESSAGES = "message.>"
 SENT = "message.sent.*"
 FORGET_REQUESTS = "forget.requested.*"
 FORGOTTEN = "user.forgotten.*"
 FAILED = "message.failed.*.*"
 UNCERTAIN = "message.uncertain.*.*"
-WITHDRAWN = "message.withdrawn.*.*"
 CHANNELS = "channel.>"
+
+
+def inbox_of(service: str) -> str:
+    """Return what the subjects begin with on which `service`, and nobody else, gets answers."""
+    return f"_INBOX_{service}"
 
 
 def due_of(delivery: DeliveryId) -> str:

@@ -25,18 +25,29 @@ _ITS_OWN = ("TELEGRAM_", "NATS_", "POSTGRES_", "GUIDES_", "PROMOS_", "FINGERPOST
 async def run(folder: Path, seconds: float = _READING_SECONDS) -> int:
     """Run the demo in `folder`, which is emptied first; return 0 where the numbers are right."""
     shutil.rmtree(folder, ignore_errors=True)
-    # Whatever the shell says of a real bot or a real database, the demo stays on this machine.
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(_ITS_OWN)}
-    stack = LocalStack(Options(folder=folder, environment=environment, every=_EVERY))
+    stack = LocalStack(options(folder))
     say("starting a Telegram sandbox, NATS, PostgreSQL and the four services ...")
     await stack.start()
     try:
-        return await _play(stack, seconds)
+        return await play(stack, seconds)
     finally:
         await stack.stop()
 
 
-async def _play(stack: LocalStack, seconds: float) -> int:
+def options(folder: Path) -> Options:
+    """Return how the demo's stack is started.
+
+    Whatever the shell says of a real bot or a real database, the demo stays on this machine.
+    """
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(_ITS_OWN)}
+    return Options(folder=folder, environment=environment, every=_EVERY)
+
+
+async def play(stack: LocalStack, seconds: float = _READING_SECONDS) -> int:
+    """Let people read what a started stack posts; return 0 where its tables say what they did.
+
+    Its scheduler is stopped, so that the posts can be counted.
+    """
     say(f"people are reading for {seconds:.0f} s; the dashboard is at {stack.urls['analytics']}")
     async with Sandbox(stack.urls["sandbox"]) as sandbox:
         audience = Audience(sandbox, CAMPAIGNS)

@@ -18,8 +18,14 @@ from stack.secrets import load_or_make
 
 SERVICES = ("scheduler", "sender", "clicks", "analytics")
 _READY_SECONDS = 60
-_FIRST_PORT = 8700
 Starter = Callable[[], Awaitable[None]]
+Command = Callable[[str, Mapping[str, str]], Sequence[str]]
+"""Returns what starts the service of that name, which will find this environment."""
+
+
+def by_python(service: str, _: Mapping[str, str]) -> Sequence[str]:
+    """Start a service with the Python that runs the stack."""
+    return (sys.executable, "-m", service)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,9 @@ class Options:
     promos: Sequence[scene.Channel] = scene.PROMOS
     sandbox_flags: Sequence[str] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
+    command: Command = by_python
+    first_port: int | None = 8700
+    """Where the sandbox listens if that is free, the services behind it; None: anywhere."""
 
     @property
     def live(self) -> bool:
@@ -48,7 +57,11 @@ class LocalStack:
         folder = options.folder
         folder.mkdir(parents=True, exist_ok=True)
         self._secrets = load_or_make(folder / "secrets.json")
-        ports = {name: free_port(_FIRST_PORT + n) for n, name in enumerate(("sandbox", *SERVICES))}
+        first = options.first_port
+        ports = {
+            name: free_port(first + n if first else 0)
+            for n, name in enumerate(("sandbox", *SERVICES))
+        }
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.nats = self._embedded_nats()
         self.postgres = self._embedded_postgres()
@@ -147,7 +160,8 @@ class LocalStack:
     def _sandbox(self, port: int) -> Process:
         state = self.options.folder / "telegram.db"
         flags = ("--port", str(port), "--state", str(state), *self.options.sandbox_flags)
-        return self._process("sandbox", flags, self.options.environment)
+        command = (sys.executable, "-m", "sandbox", *flags)
+        return self._process("sandbox", command, self.options.environment)
 
     def _service(self, name: str, port: int) -> Process:
         environment = {
@@ -158,11 +172,12 @@ class LocalStack:
             "NATS_URL": self.nats_url,
             "POSTGRES_DSN": self.postgres_dsn,
         }
-        return self._process(name, (), environment)
+        return self._process(name, self.options.command(name, environment), environment)
 
-    def _process(self, name: str, flags: Sequence[str], environment: Mapping[str, str]) -> Process:
+    def _process(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Process:
         log = self.options.folder / f"{name}.log"
-        command = (sys.executable, "-m", name, *flags)
         return Process(name, command, log=log, environment=environment)
 
     def _settings(self) -> dict[str, str]:

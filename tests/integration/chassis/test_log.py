@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import nats.errors
 import pytest
@@ -66,7 +67,7 @@ async def test_follow_yields_old_and_new_events_in_order(log: Log) -> None:
     await asyncio.gather(*(log.publisher.publish_once(due) for due in dues[1_100:]))
 
     sequences = []
-    async for entry in log.reader.follow(("guide.due.*",)):
+    async for entry in log.reader.follow("guide.due.*"):
         sequences.append(entry.sequence)
         if len(sequences) == len(dues):
             break
@@ -75,16 +76,18 @@ async def test_follow_yields_old_and_new_events_in_order(log: Log) -> None:
 
 
 async def test_a_replay_ends_although_what_it_waited_for_was_purged(log: Log) -> None:
-    dues = [example(GuideDue, delivery=f"{number:026d}") for number in range(1_200)]
-    await asyncio.gather(*(log.publisher.publish_once(due) for due in dues))
+    # Far more than the server hands over before the reader has taken any of it.
+    long = [example(MessageUncertain, description="x" * 500_000, attempt=n + 1) for n in range(40)]
+    for event in long:
+        await log.say(event)
 
     read = 0
-    async for _ in log.reader.follow(("guide.due.*",), stop_at_end=True):
+    async for _ in log.reader.follow("message.>", stop_at_end=True):
         if read == 0:
             await log.js.purge_stream("EVENTS")
         read += 1
 
-    assert 0 < read < 1_200
+    assert 0 < read < len(long)
 
 
 async def test_an_event_that_the_server_cannot_take_is_an_error_and_no_endless_repeat(
@@ -96,6 +99,27 @@ async def test_an_event_that_the_server_cannot_take_is_an_error_and_no_endless_r
         await log.publisher.publish(long)
 
 
+@pytest.mark.parametrize("arrived", [True, False], ids=["its answer was lost", "it was lost"])
+async def test_what_was_not_acknowledged_is_said_again_and_stands_once(
+    log: Log, monkeypatch: pytest.MonkeyPatch, *, arrived: bool
+) -> None:
+    publish, attempts = log.js.publish, []
+
+    async def unanswered(*args: Any, **options: Any) -> Any:
+        attempts.append(args)
+        if arrived or len(attempts) == 3:
+            answer = await publish(*args, **options)
+        if len(attempts) < 3:
+            raise nats.errors.TimeoutError
+        return answer
+
+    monkeypatch.setattr(log.js, "publish", unanswered)
+    await log.say(example(CtaClicked))
+
+    assert len(attempts) == 3
+    assert await log.events(CtaClicked) == [example(CtaClicked)]
+
+
 async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) -> None:
     server = embedded_nats(tmp_path)
     await server.start()
@@ -103,7 +127,7 @@ async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) ->
         seen = []
 
         async def read() -> None:
-            async for entry in log.reader.follow(("cta.clicked.*",)):
+            async for entry in log.reader.follow("cta.clicked.*"):
                 seen.append(entry.envelope.data.source_id)
 
         reading = asyncio.create_task(read())

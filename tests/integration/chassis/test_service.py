@@ -205,7 +205,7 @@ async def test_a_service_brings_its_consumer_back_and_is_unready_without_the_log
         await client.jetstream().consumer_info(EVENTS.name, "sender-guide")
 
         await client.jetstream().delete_stream(EVENTS.name)
-        await probe.is_not_ready("nats", "no response from stream")
+        await probe.is_not_ready("nats", "stream not found")
 
     assert written == 0, "the readiness check must write nothing"
 

@@ -11,8 +11,26 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from chassis.topology import DestructiveChangeError, ensure_consumer, ensure_stream
-from contracts.streams import EVENTS, SENDER_GUIDE, analytics_consumer
+from chassis.console import RefusedError
+from chassis.provision import provision
+from chassis.settings import ServiceSettings
+from chassis.topology import (
+    DestructiveChangeError,
+    Moved,
+    NotProvisionedError,
+    ensure_bucket,
+    ensure_consumer,
+    ensure_stream,
+    note_moved,
+)
+from contracts.streams import (
+    BUCKETS,
+    CONSUMERS,
+    EVENTS,
+    SENDER_GUIDE,
+    SENDER_LEASE,
+    analytics_consumer,
+)
 from harness.servers import connected
 
 
@@ -166,6 +184,22 @@ async def test_a_consumer_gets_new_subjects(js: JetStreamContext) -> None:
     assert config.filter_subjects == ["guide.due.*", "promo.due.*"]
 
 
+async def test_a_consumer_that_began_behind_what_was_moved_out_can_be_changed(
+    js: JetStreamContext,
+) -> None:
+    await ensure_stream(js, EVENTS, replicas=1)
+    await js.publish("guide.due.first", b"1")
+    await note_moved(js, EVENTS, Moved("archive", 1))
+    await ensure_consumer(js, EVENTS, SENDER_GUIDE)
+
+    patient = replace(SENDER_GUIDE, ack_wait=SENDER_GUIDE.ack_wait * 2)
+    await ensure_consumer(js, EVENTS, patient)
+
+    info = await js.consumer_info(EVENTS.name, "sender-guide")
+    assert info.config.ack_wait == patient.ack_wait.total_seconds()
+    assert info.num_pending == 0
+
+
 @pytest.mark.parametrize(
     ("different", "problem"),
     [
@@ -193,3 +227,39 @@ async def test_a_consumer_without_its_stream_is_an_error(js: JetStreamContext) -
 
 async def test_the_duplicate_window_is_an_hour() -> None:
     assert EVENTS.duplicate_window == timedelta(hours=1)
+
+
+async def test_who_may_change_nothing_is_told_what_lacks(js: JetStreamContext) -> None:
+    with pytest.raises(NotProvisionedError, match="stream EVENTS is missing: run"):
+        await ensure_stream(js, EVENTS, replicas=1, provision=False)
+    await stream_made_by_hand(js, subjects=list(EVENTS.subjects[:-1]))
+    with pytest.raises(NotProvisionedError, match=r"differs in allow_direct, .*subjects"):
+        await ensure_stream(js, EVENTS, replicas=1, provision=False)
+    with pytest.raises(NotProvisionedError, match="consumer sender-guide is missing"):
+        await ensure_consumer(js, EVENTS, SENDER_GUIDE, provision=False)
+    with pytest.raises(NotProvisionedError, match="bucket sender_lease is missing"):
+        await ensure_bucket(js, SENDER_LEASE, replicas=1, provision=False)
+
+    assert (await js.stream_info(EVENTS.name)).config.subjects == list(EVENTS.subjects[:-1])
+
+
+async def test_the_command_makes_all_that_services_need_and_may_be_repeated(
+    js: JetStreamContext, nats_url: str
+) -> None:
+    for _ in range(2):
+        await provision(ServiceSettings(NATS_URL=nats_url))
+
+    await ensure_stream(js, EVENTS, replicas=1, provision=False)
+    for consumer in CONSUMERS:
+        await ensure_consumer(js, EVENTS, consumer, provision=False)
+    for bucket in BUCKETS:
+        await ensure_bucket(js, bucket, replicas=1, provision=False)
+
+
+async def test_the_command_says_what_it_does_not_change(
+    js: JetStreamContext, nats_url: str
+) -> None:
+    await stream_made_by_hand(js, max_age=3600)
+
+    with pytest.raises(RefusedError, match="has max_age=3600"):
+        await provision(ServiceSettings(NATS_URL=nats_url))

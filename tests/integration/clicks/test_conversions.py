@@ -83,7 +83,8 @@ async def test_a_shop_knows_the_click_by_what_the_redirect_told_it(edge, systems
 async def test_an_id_counts_once_even_outside_the_duplicate_window(systems, dues):
     # Another Msg-Id, and another person: only the subject says that it is the same.
     first = example(ConversionRecorded, source="api", source_id="order-1", user_id=1)
-    await Publisher(dues.js, source="test").publish_once(first, over=first.once_over)
+    publisher = Publisher(dues.js, source="test")
+    await publisher.publish_once(first, over=first.once_over, known_as="long ago")
 
     [result] = (await systems.say(payment(user_id=USER))).json()["results"]
 

@@ -73,7 +73,7 @@ async def test_a_payment_counts_once_even_outside_the_duplicate_window(edge, sta
     conversion = example(ConversionRecorded, source_id="stx-9", user_id=1)
     # Another Msg-Id, and another person: only the subject says that it is the same payment.
     publisher = Publisher(dues.js, source="test")
-    await publisher.publish_once(conversion, over=conversion.once_over)
+    await publisher.publish_once(conversion, over=conversion.once_over, known_as="long ago")
 
     assert (await edge.post(paid(stage.promo_token(), "stx-9"))).status_code == 200
     assert await dues.events(ConversionRecorded) == [conversion]

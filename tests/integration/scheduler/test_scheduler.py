@@ -94,6 +94,21 @@ async def test_a_replica_whose_clock_is_behind_repeats_nothing(log: Log) -> None
     await assert_each_slot_once(log, plan)
 
 
+async def test_a_slot_that_was_said_long_ago_is_not_said_again(log: Log) -> None:
+    """A start says the newest slot again, hours later perhaps: then no message id protects it."""
+    plan = campaign(every=2 * SECOND)
+    config = (await log.js.stream_info(EVENTS.name)).config
+    await log.js.update_stream(config.evolve(duplicate_window=0.1))
+
+    for number in range(1, 4):
+        async with ticking(log, [plan]):
+            await until(log, lambda said, n=number: len(said) >= n * len(CHANNELS))
+
+    said = await slots(log)
+    assert max(Counter(event.delivery for event in said).values()) == 1
+    assert len({event.scheduled_for for event in said}) >= 3
+
+
 async def test_two_processes_say_each_slot_once(log: Log, nats_url: str, tmp_path: Path) -> None:
     plan = campaign(every=SECOND)
 
@@ -258,7 +273,8 @@ async def test_a_broken_file_stops_the_process_before_anything_is_said(
     assert "campaigns[0].titel: unknown field; remove it or correct its name" in said
     assert "Traceback" not in said
     async with connected(nats_url) as client:
-        assert await client.jetstream().streams_info() == []
+        made = {stream.config.name for stream in await client.jetstream().streams_info()}
+        assert EVENTS.name not in made
 
 
 async def test_an_unreachable_nats_is_seen_in_the_log_and_in_readiness(tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from chaos.jumping import set_offset
 from chassis.clock import utc_now
 from contracts.events import (
     GuideDue,
+    MessageClaimed,
     MessageFailed,
     MessageSent,
+    MessageSkipped,
     MessageUncertain,
     MessageUnreadable,
     PromoDue,
@@ -33,11 +36,19 @@ from sender.domain.looking import HIDDEN
 from stack.ports import free_port
 from stack.process import Process
 
+_TESTS = str(Path(__file__).parents[2])
 
-def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Process, str]:
+
+def sender_process(
+    name: str, nats_url: str, api: str, folder: Path, *, ahead: float = 0.0
+) -> tuple[Process, str]:
+    """Prepare a sender whose clock is `ahead` by so many seconds."""
     port = free_port()
+    clock = folder / f"{name}.clock"
+    set_offset(clock, ahead)
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (_TESTS, os.environ.get("PYTHONPATH")))),
         "NATS_URL": nats_url,
         "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
         "FINGERPOST_TELEGRAM_API": api,
@@ -49,14 +60,16 @@ def sender_process(name: str, nats_url: str, api: str, folder: Path) -> tuple[Pr
         "FINGERPOST_CHAT_RATE": "100",
         "FINGERPOST_CHANNEL_RATE": "6000",
     }
-    command = (sys.executable, "-m", "sender")
+    command = (sys.executable, "-m", "chaos.jumping", str(clock), "sender")
     process = Process(name, command, log=folder / f"{name}.log", environment=environment)
     return process, f"http://127.0.0.1:{port}/readyz"
 
 
 @asynccontextmanager
-async def running(count: int, url: str, api: str, folder: Path) -> AsyncIterator[list[Process]]:
-    started = [sender_process(f"sender-{n}", url, api, folder) for n in range(count)]
+async def running(
+    count: int, url: str, api: str, folder: Path, *, ahead: float = 0.0
+) -> AsyncIterator[list[Process]]:
+    started = [sender_process(f"sender-{n}", url, api, folder, ahead=ahead) for n in range(count)]
     for process, _ in started:
         process.start()
     try:
@@ -192,3 +205,22 @@ async def test_a_consumer_that_was_deleted_is_created_anew_and_posting_goes_on(
     sent = await until(lambda: log.events(MessageSent), lambda sent: len(sent) == 2, seconds=30)
     assert len(await stage.people.messages(CHANNEL)) == 2
     assert len({event.delivery for event in sent}) == 2
+
+
+async def test_a_sender_whose_clock_is_wrong_judges_by_the_logs_time(
+    nats_url: str, log: Log, stage: Stage, tmp_path: Path
+) -> None:
+    async with running(1, nats_url, stage.api, tmp_path, ahead=404) as (process,):
+        await log.say(*dues(3))
+        sent = await until(lambda: log.events(MessageSent), lambda found: len(found) == 3)
+        set_offset(tmp_path / "sender-0.clock", -404)
+        late = due_now(expires_at=utc_now() - timedelta(seconds=2))
+        await log.say(late)
+        (skipped,) = await until(lambda: log.events(MessageSkipped), lambda found: len(found) == 1)
+
+        assert process.running
+
+    claims = await log.events(MessageClaimed)
+    assert all(abs(claim.claimed_at - utc_now()) < timedelta(minutes=2) for claim in claims)
+    assert max(abs(event.latency_ms) for event in sent) < 120_000
+    assert (skipped.delivery, skipped.reason) == (late.delivery, "expired")

@@ -47,7 +47,7 @@ def by_the_model(document: bytes) -> tuple[Any, ...] | None:
         said = Envelope.parse(document)
     except UnreadableEventError:
         return None
-    return said.id, said.time, said.data
+    return said.id, said.time, said.correlationid, said.data
 
 
 def with_part(path: tuple[str, ...], value: object) -> bytes:
@@ -66,7 +66,7 @@ def test_what_the_publisher_writes_is_read_fast() -> None:
     read = read_tap(DOCUMENT)
 
     assert read is not None
-    assert tuple(read) == (ENVELOPE.id, ENVELOPE.time, ENVELOPE.data)
+    assert tuple(read) == (ENVELOPE.id, ENVELOPE.time, ENVELOPE.correlationid, ENVELOPE.data)
     assert read.data.model_dump_json() == ENVELOPE.data.model_dump_json()
     assert read.data.model_copy(update={"rule": 9}).rule == 9
     assert set(PARTS) | {"data"} == {*type(ENVELOPE).model_fields}
@@ -118,7 +118,7 @@ def test_what_is_left_to_the_model_is_as_it_says(path: tuple[str, ...], value: o
 
     said = decode(Message(1, ENVELOPE.subject, b"", document)).event
 
-    assert (said and (said.id, said.time, said.data)) == by_the_model(document)
+    assert (said and (said.id, said.time, said.correlationid, said.data)) == by_the_model(document)
 
 
 def test_every_field_of_a_tap_is_known_so_that_none_makes_it_slow() -> None:

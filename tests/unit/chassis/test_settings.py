@@ -1,5 +1,6 @@
 """A wrong setting ends the process with a line that names the variable and shows no secret."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,39 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.http_port == 9000
     assert settings.nats_url.get_secret_value() == "nats://nats:4222"
     assert settings.lanes == 1
+
+
+def test_what_the_environment_does_not_say_stands_in_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("POSTGRES_DSN")
+    monkeypatch.setenv("NATS_URL", "nats://from-the-environment")
+    monkeypatch.setenv("FINGERPOST_SECRETS", str(tmp_path))
+    for name in ("POSTGRES_DSN", "FINGERPOST_LANES", "NATS_URL"):
+        (tmp_path / name).write_text("7\n")
+
+    settings = load(Settings)
+
+    assert settings.postgres_dsn.get_secret_value() == "7"
+    assert settings.lanes == 7
+    assert settings.nats_url.get_secret_value() == "nats://from-the-environment"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FINGERPOST_SECRETS", str(tmp_path / "nowhere"))
+
+    assert refusal(capsys).startswith("FINGERPOST_SECRETS: Path does not point to a directory")
+
+
+def test_a_file_that_cannot_be_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FINGERPOST_SECRETS", str(tmp_path))
+    (tmp_path / "NATS_URL").write_bytes(b"\xff\xfe")
+
+    assert refusal(capsys).startswith(f"FINGERPOST_SECRETS: cannot read {tmp_path}: ")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from chassis.log import Entry, Publisher, Reader
+from chassis.log_clock import LogClock
 from contracts.campaign import Campaign
 from contracts.envelope import Envelope
 from contracts.events import CampaignDefined, Due, Event, SlotMissed
@@ -35,6 +36,7 @@ class MemoryLog:
 
     def __init__(self, begin: datetime = BEGIN, *, answer_seconds: float = 0.0) -> None:
         self.said: list[Envelope] = []
+        self.taken_at: dict[str, datetime] = {}
         self.asked = 0
         self.moved = timedelta(0)
         self._answer_seconds = answer_seconds
@@ -42,8 +44,13 @@ class MemoryLog:
         self._begun = asyncio.get_running_loop().time()
 
     def clock(self) -> datetime:
-        passed = timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
-        return self._begin + self.moved + passed
+        return self.now() + self.moved
+
+    def now(self) -> datetime:
+        return self._begin + timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
+
+    async def time(self) -> datetime:
+        return self.now()
 
     def define(self, at: datetime, *plans: Campaign) -> None:
         for plan in plans:
@@ -55,6 +62,7 @@ class MemoryLog:
         if event.id in {known.id for known in self.said}:
             return 0
         self.said.append(envelope)
+        self.taken_at[envelope.id] = self.now()
         return len(self.said)
 
     async def replay(self, subjects: object, *, after: int = 0) -> list[Entry]:
@@ -77,6 +85,9 @@ class MemoryLog:
                 return Entry(number, said, said.time)
         return None
 
+    def taken(self) -> list[tuple[Envelope, datetime]]:
+        return [(e, self.taken_at[e.id]) for e in self.said if e.id in self.taken_at]
+
     def slots(self, campaign: str) -> list[Envelope]:
         return [
             e
@@ -88,13 +99,14 @@ class MemoryLog:
 @asynccontextmanager
 async def ticking(
     log: MemoryLog,
-    monotonic: Callable[[], float] | None = None,
     catalogue: Catalogue | None = None,
 ) -> AsyncIterator[ClockWatch]:
     catalogue = catalogue or Catalogue()
     await catalogue.catch_up(cast("Reader", log))
-    watch = ClockWatch(log.clock, monotonic or asyncio.get_running_loop().time)
-    ticker = Ticker(catalogue, log.clock, watch)
+    clock = LogClock(log.clock, asyncio.get_running_loop().time)
+    await clock.begin(cast("Reader", log))
+    watch = ClockWatch(clock)
+    ticker = Ticker(catalogue, clock, watch)
     task = asyncio.create_task(ticker.run(cast("Reader", log), cast("Publisher", log)))
     yield watch
     assert not task.done(), task.exception()
@@ -164,12 +176,8 @@ async def test_a_slot_that_an_outage_held_up_is_judged_by_when_it_is_said() -> N
 async def test_while_the_clock_is_not_believed_nothing_is_said() -> None:
     log = MemoryLog(BEGIN - HOUR)
     log.define(BEGIN - HOUR * 2, campaign("first", every=HOUR))
-    offset = 0.0
 
-    def monotonic() -> float:
-        return asyncio.get_running_loop().time() + offset
-
-    async with ticking(log, monotonic) as watch:
+    async with ticking(log) as watch:
         await until(lambda: len(log.slots("first")) == 2)
         log.moved = HOUR  # the wall clock alone goes on by an hour
         await asyncio.sleep(1.3)
@@ -177,6 +185,38 @@ async def test_while_the_clock_is_not_believed_nothing_is_said() -> None:
             await watch.check()
 
         assert len(log.slots("first")) == 2
+
+
+async def test_a_clock_that_jumps_while_the_log_keeps_us_waiting_is_believed_no_more() -> None:
+    log = MemoryLog(answer_seconds=1.2)
+    log.define(BEGIN - MINUTE / 60, campaign("first", every=timedelta(seconds=1)))
+
+    async with ticking(log) as watch:
+        await until(lambda: len(log.slots("first")) >= 2)
+        log.moved = HOUR
+        await asyncio.sleep(3)
+        said = len(log.slots("first"))
+        await asyncio.sleep(2)
+        with pytest.raises(ClockNotBelievedError):
+            await watch.check()
+
+    assert len(log.slots("first")) == said
+
+
+@pytest.mark.parametrize("by", [9.5, -9.5, 59.0, 1.2])
+async def test_slots_are_said_by_the_logs_time_when_the_clock_is_off_by_less(by: float) -> None:
+    log = MemoryLog()
+    log.define(BEGIN, campaign("first", every=timedelta(seconds=1)))
+
+    async with ticking(log):
+        await until(lambda: len(log.slots("first")) >= 2)
+        log.moved = timedelta(seconds=by)
+        jumped = len(log.slots("first"))
+        await until(lambda: len(log.slots("first")) >= jumped + 4)
+
+    said = [(e.data, taken) for e, taken in log.taken() if isinstance(e.data, Due)]
+    assert len(said) == len(log.slots("first"))
+    assert min(taken - due.scheduled_for for due, taken in said) >= timedelta(0)
 
 
 @pytest.mark.parametrize("seed", range(20))

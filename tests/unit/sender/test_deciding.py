@@ -30,6 +30,7 @@ from sender.domain.deliveries import (
     lost,
     may_still_post,
     pause_before_retry,
+    unsaid_attempt,
     without_bot,
     without_claimant,
 )
@@ -256,3 +257,23 @@ def test_a_claim_of_a_bot_that_is_gone_cannot_be_looked_up() -> None:
 
     assert isinstance(finding, CannotTell)
     assert str(CLAIMED.bot_id) in finding.why
+
+
+@pytest.mark.parametrize(
+    ("ledger", "attempt"),
+    [
+        ((), 1),
+        ((CLAIMED, TO_RETRY), 2),
+        ((CLAIMED, example(MessageUncertain, policy="resend")), 2),
+        ((CLAIMED,), None),
+        ((CLAIMED, UNCERTAIN), None),
+        ((CLAIMED, FAILED), None),
+        ((CLAIMED, SENT), None),
+        ((SKIPPED,), None),
+    ],
+    ids=["new", "to retry", "resend", "looked for anyway", "dropped", "refused", "sent", "skipped"],
+)
+def test_a_restored_log_may_lack_the_next_attempt_where_there_can_be_one(
+    ledger: tuple[Event, ...], attempt: int | None
+) -> None:
+    assert unsaid_attempt(fold((event, NOW) for event in ledger)) == attempt

@@ -13,10 +13,11 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
+from chassis import tracing
 from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock, utc_now
 from chassis.log.cause import current
-from chassis.logs import logger
+from chassis.logs import detailed, logger
 from chassis.metrics import ACKNOWLEDGED, published
 from contracts.envelope import CONTENT_TYPE, Envelope
 from contracts.events import Event
@@ -88,16 +89,24 @@ class Publisher:
         cause = cause or current()
         envelope = Envelope.of(event, source=self._source, now=self._clock(), cause=cause)
         headers = {"Nats-Msg-Id": envelope.id, "Content-Type": CONTENT_TYPE, **headers}
+        fact = event.fact()
         try:
-            if patience is None:
-                stored = await self._until_acknowledged(envelope, headers)
-            else:
+            with tracing.span(
+                f"publish {fact}",
+                kind="producer",
+                correlation=envelope.correlationid,
+                attributes={tracing.SUBJECT: envelope.subject},
+            ):
+                headers |= tracing.carried()
                 async with asyncio.timeout(patience):
                     stored = await self._until_acknowledged(envelope, headers)
         except TimeoutError as error:
-            published(event.fact(), "unavailable").inc()
+            published(fact, "unavailable").inc()
             raise LogUnavailableError(f"no acknowledgement within {patience} s") from error
-        published(event.fact(), "stored" if stored else "already_said").inc()
+        published(fact, "stored" if stored else "already_said").inc()
+        if detailed():
+            story = envelope.correlationid
+            log.debug("said", id=envelope.id, correlation_id=story, sequence=stored)
         return stored
 
     async def _until_acknowledged(self, envelope: Envelope, headers: dict[str, str]) -> int:
@@ -126,6 +135,11 @@ class Publisher:
             else:
                 ACKNOWLEDGED.observe(perf_counter() - begun)
                 return 0 if ack.duplicate else ack.seq
-            log.warning("the log did not acknowledge; will repeat", id=envelope.id, problem=problem)
+            log.warning(
+                "the log did not acknowledge; will repeat",
+                id=envelope.id,
+                correlation_id=envelope.correlationid,
+                problem=problem,
+            )
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

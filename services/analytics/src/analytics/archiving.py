@@ -145,8 +145,10 @@ class Archiving:
 
     async def _open(self) -> Archive | None:
         """Return the archive in the folder, None for none yet; raises HaltError for another's."""
-        archive = await past(self._log.js, self._folder)
-        archive = archive or await asyncio.to_thread(Archive.open, self._folder)
+        # One that the log names is its own, also where the log was restored, and so created anew.
+        if archive := await past(self._log.js, self._folder):
+            return archive
+        archive = await asyncio.to_thread(Archive.open, self._folder)
         if archive and archive.manifest.stream_created != await self._created():
             raise HaltError(
                 f"{self._folder} holds the archive of a log that was created at"

@@ -8,6 +8,7 @@ Messages are taken as nats-py reads them: its objects, queue and task cost as mu
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -108,6 +109,7 @@ class Feed:
         Only what stands on `subjects`, where some are given.
         """
         config = ConsumerConfig(
+            name=secrets.token_hex(8),
             filter_subjects=list(subjects) or None,
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.NONE,

@@ -5,26 +5,34 @@ be folded is halved until that event stands alone, and is quarantined.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from time import perf_counter
 
 from prometheus_client import Counter, Histogram
 
 from analytics.domain.guard import Checkpoint
-from analytics.domain.messages import Decoded, Message, decode
+from analytics.domain.messages import Decoded, Message, decode, pairs
 from analytics.feed import Feed
 from analytics.history import History
 from analytics.store import UNFIT, Store
+from chassis import tracing
 from chassis.cancellation import heed_cancellation
-from chassis.logs import logger
+from chassis.logs import detailed, logger
 
 BATCH_SIZE = Histogram(
     "fingerpost_projection_batch_size",
     "Events folded in one transaction.",
     buckets=(1, 2, 5, 10, 50, 100, 500, 1_000, 2_000),
 )
+BATCH_SECONDS = Histogram(
+    "fingerpost_projection_batch_seconds",
+    "Time that the transaction of a batch took.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 20),
+)
 QUARANTINED = Counter(
-    "fingerpost_projection_quarantined", "Messages that could not be folded and were set aside."
+    "fingerpost_projection_quarantined_total",
+    "Messages that could not be folded and were set aside.",
 )
 
 log = logger(__name__)
@@ -39,12 +47,18 @@ class Folding:
         feed: Feed | History,
         checkpoint: Checkpoint,
         tell: Callable[[Checkpoint], None] = lambda _: None,
+        *,
+        live: bool = False,
     ) -> None:
-        """`tell` is called with each new checkpoint."""
+        """`tell` is called with each new checkpoint.
+
+        Only of the `live` version each event is told, to traces and debug logs: not of a rebuild.
+        """
         self.checkpoint = checkpoint
         self._store = store
         self._feed = feed
         self._tell = tell
+        self._live = live
         self._taken = checkpoint.sequence
         self._ahead: list[Message] = []
         self._writing: asyncio.Task[None] | None = None
@@ -116,6 +130,7 @@ class Folding:
             identity=last.identity,
             behind=last.message.left,
         )
+        begun = perf_counter()
         try:
             await self._store.write(batch, before, after)
         except UNFIT as error:
@@ -127,16 +142,41 @@ class Folding:
                 middle = len(batch) // 2
                 await self._fold(batch[:middle])
                 return await self._fold(batch[middle:])
-        self._written(batch, after)
+        self._written(batch, after, perf_counter() - begun)
         return None
 
-    def _written(self, batch: Sequence[Decoded], checkpoint: Checkpoint) -> None:
+    def _written(self, batch: Sequence[Decoded], checkpoint: Checkpoint, seconds: float) -> None:
         self.checkpoint = checkpoint
         self._tell(checkpoint)
         BATCH_SIZE.observe(len(batch))
+        BATCH_SECONDS.observe(seconds)
+        if self._live:
+            tracing.folded(_rows(batch), seconds)
+            if detailed():
+                _list(batch)
         for item in batch:
             if item.event is None:
                 QUARANTINED.inc()
                 log.error(
-                    "message quarantined", sequence=item.message.sequence, problem=item.problem
+                    "message quarantined",
+                    sequence=item.message.sequence,
+                    subject=item.message.subject,
+                    problem=item.problem,
                 )
+
+
+def _rows(batch: Sequence[Decoded]) -> Iterator[tracing.Row]:
+    for message, event, _ in batch:
+        if event:
+            yield tracing.Row(message.subject, event.correlationid, pairs(message.headers))
+
+
+def _list(batch: Sequence[Decoded]) -> None:
+    for message, event, _ in batch:
+        if event:
+            log.debug(
+                "folded",
+                id=event.id,
+                correlation_id=event.correlationid,
+                sequence=message.sequence,
+            )

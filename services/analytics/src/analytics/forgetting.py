@@ -277,7 +277,7 @@ class Forgetting:
 
     async def _read_replaced(self) -> None:
         """Learn what was replaced since this was asked last."""
-        said = self._log.reader.follow((FORGOTTEN,), after=self._read_till, stop_at_end=True)
+        said = self._log.reader.follow(FORGOTTEN, after=self._read_till, stop_at_end=True)
         async for entry in said:  # one at a time: they hold all that was ever forgotten
             self._read_till = entry.sequence
             if isinstance(entry.envelope.data, UserForgotten):

@@ -36,6 +36,10 @@ CHECKPOINT = Gauge(
     "fingerpost_projection_checkpoint", "Sequence of the last event folded into the tables."
 )
 LAG = Gauge("fingerpost_projection_lag_events", "Events in the log that are not in the tables yet.")
+LAST = Gauge("fingerpost_projection_log_sequence", "Sequence of the last event in the log.")
+FOLDING = Gauge(
+    "fingerpost_projection_folding", "1 while this process folds the log, 0 while it does not."
+)
 HALTED = Gauge(
     "fingerpost_projection_halted", "1 while folding waits for a person's decision, else 0."
 )
@@ -96,6 +100,8 @@ class Projector:
         if self._js is None:
             raise RuntimeError(self._problem)
         self.last_sequence = await last_sequence(self._js)
+        LAST.set(self.last_sequence)
+        FOLDING.set(self._leading)
         if self._problem:
             raise RuntimeError(self._problem)
         if self._leading:
@@ -207,7 +213,8 @@ class Projector:
                 self._works()
                 self._leading = True
                 log.info("folding the log", version=version, after=checkpoint.sequence)
-                await _for_ever(Folding(store, history, checkpoint, self._stands_at))
+                folding = Folding(store, history, checkpoint, self._stands_at, live=True)
+                await _for_ever(folding)
 
     async def _become_leader(self, store: Store) -> None:
         if await store.lead():

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from chassis.clock import Clock, utc_now
 from chassis.console import RefusedError
 from chassis.lease import Lease
+from chassis.log_clock import LogClock
 from chassis.logs import logger
 from chassis.service import Connection, Service
 from chassis.settings import load, refuse
@@ -85,18 +86,18 @@ async def refund(settings: Settings, charge: str, user_id: int) -> answers.Answe
 
 def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return the service, not yet running."""
-    telegram = _telegram(settings)
+    telegram, right = _telegram(settings), LogClock(clock)
     journal, early = Journal(), Early()
     each = Limit(settings.taps_per_minute, _MINUTE)
-    handlers = Handlers(_signer(settings), journal, clock, each=each)
-    stars = Stars(_signer(settings), journal, clock)
-    joins = Joins(telegram, journal, clock)
-    recovery = Recovery(Listing(telegram), _signer(settings), journal, clock)
+    handlers = Handlers(_signer(settings), journal, right, each=each)
+    stars = Stars(_signer(settings), journal, right)
+    joins = Joins(telegram, journal, right)
+    recovery = Recovery(Listing(telegram), _signer(settings), journal, right)
     handlers.hand(Payment, stars.paid)
     handlers.hand(Refund, stars.returned)
     handlers.hand(Join, joins.joined)
     handlers.hand(JoinRequest, joins.asked)
-    handlers.hand(Admitted, Membership(journal, clock).admitted)
+    handlers.hand(Admitted, Membership(journal, right).admitted)
     handlers.invite(joins.link)
     answer = Replies(telegram, joins, journal).answer
     polls = settings.clicks_mode == "polling"
@@ -104,10 +105,10 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     service = Service(
         "clicks",
         settings,
-        hot=_hot(settings, handlers, answer, clock),
-        routes=_api(settings, journal, early, clock),
+        hot=_hot(settings, handlers, answer, right),
+        routes=_api(settings, journal, early, right),
         buckets=(CLICKS_STARS, CLICKS_STRIPE, *((CLICKS_LEASE,) if poller else ())),
-        clock=clock,
+        clock=right,
     )
     service.health.add("telegram", telegram.check)
     if poller:
@@ -124,6 +125,7 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
         early.open(connection.js)
         joins.open(connection.publisher, connection.reader)
         async with telegram, asyncio.TaskGroup() as group:
+            group.create_task(right.run(connection.reader))
             bot = await telegram.introduce()
             handlers.meet(bot)
             joins.meet(bot)

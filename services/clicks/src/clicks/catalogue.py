@@ -14,12 +14,15 @@ from nats.js.errors import Error as JetStreamError
 from chassis.log import Entry, LogUnavailableError, Reader
 from chassis.logs import logger
 from clicks.metrics import LOOK_UPS
+from contracts.campaign import Variant
 from contracts.envelope import Envelope, UnreadableEventError
-from contracts.events import ConversionRecorded, MessageClaimed
+from contracts.events import ConversionRecorded, GuideDue, MessageClaimed, PromoDue
 from contracts.ids import Channel, DeliveryId
 from contracts.subjects import channel_of, claims_of, due_of
 
 _REMEMBERED = 10_000
+"""At 3.5 kB each, without its variant."""
+_VARIANTS = 1_000
 
 log = logger(__name__)
 
@@ -41,6 +44,7 @@ class Catalogue:
         self._reader = reader
         self._patience = patience
         self._known: OrderedDict[DeliveryId, Posted] = OrderedDict()
+        self._variants: dict[str, Variant] = {}
         self._asking: dict[DeliveryId, asyncio.Task[Posted | None]] = {}
 
     async def posted(self, delivery: DeliveryId) -> Posted | None:
@@ -87,7 +91,18 @@ class Catalogue:
         )
         claimed = claim.data if claim else None
         bot_id = claimed.bot_id if isinstance(claimed, MessageClaimed) else None
-        return Posted(due, bot_id) if due else None
+        return Posted(self._sharing(due), bot_id) if due else None
+
+    def _sharing(self, due: Envelope) -> Envelope:
+        """Keep the variant, which many deliveries show, once: it is more than half of an event."""
+        planned = due.data
+        if not isinstance(planned, GuideDue | PromoDue):
+            return due
+        if len(self._variants) >= _VARIANTS:
+            self._variants.clear()
+        variant = planned.variant
+        kept = self._variants.setdefault(variant.model_dump_json(), variant)
+        return due.model_copy(update={"data": planned.model_copy(update={"variant": kept})})
 
     async def last_word(self, channel: Channel, bot_id: int) -> Entry | None:
         """Return the newest fact about a bot in a channel; asks each time."""

@@ -5,16 +5,17 @@ acknowledge in time they raise LogUnavailableError, and whoever asked is to ask 
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from secrets import token_urlsafe
 from time import perf_counter
 from typing import Any, TypeVar
 
+from chassis import tracing
 from chassis.clock import Clock
 from chassis.log import LogUnavailableError
-from chassis.logs import logger
+from chassis.logs import correlated, logger
 from clicks.domain.calls import Bot, Call
 from clicks.domain.decisions import (
     Decision,
@@ -101,7 +102,7 @@ class Handlers:
         except InvalidTokenError as error:
             _count_no_link(str(error))
             return None
-        with _attempt("link"):
+        with _attempt("link"), correlated(ref.delivery), _traced("link", ref):
             due = await self._journal.due(ref.delivery)
             plan, cta = plan_of(due), cta_of(due, ref)
             if plan is None or not isinstance(cta, LinkCta | JoinCta):
@@ -142,7 +143,8 @@ class Handlers:
         except InvalidTokenError as error:
             return refuse(asked, str(error))
         try:
-            return await self._believed(asked, ref)
+            with correlated(ref.delivery), _traced(asked.kind, ref):
+                return await self._believed(asked, ref)
         except LogUnavailableError:
             if isinstance(asked, Checkout):
                 return put_off(asked)
@@ -183,6 +185,10 @@ def _attempt(kind: str) -> Iterator[None]:
         raise
     finally:
         HANDLING.observe(perf_counter() - begun)
+
+
+def _traced(kind: str, ref: CtaRef) -> AbstractContextManager[object]:
+    return tracing.span(f"answer {kind}", kind="server", correlation=ref.delivery)
 
 
 def _count(asked: Asked | Told, decision: Decision) -> None:

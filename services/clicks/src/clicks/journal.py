@@ -5,10 +5,13 @@ LogUnavailableError: the person, or Telegram, is to ask again.
 """
 
 from chassis.log import Entry, LogUnavailableError, Publisher
+from chassis.logs import logger
 from clicks.catalogue import Catalogue, Posted
 from contracts.envelope import Envelope
 from contracts.events import ConversionRecorded, Event
 from contracts.ids import Channel, DeliveryId
+
+log = logger(__name__)
 
 PATIENCE = 2.0
 """Seconds that the log has to acknowledge, and to find a due event: people wait meanwhile."""
@@ -39,7 +42,10 @@ class Journal:
         publisher, _ = self._open_log()
         if isinstance(event, ConversionRecorded):
             # Money counts once as long as the log is kept, not only in the duplicate window.
-            await publisher.publish_once(event, over=event.once_over, cause=due, patience=PATIENCE)
+            if await publisher.publish_once(
+                event, over=event.once_over, cause=due, patience=PATIENCE
+            ):
+                _tell(event, due)
         else:
             await publisher.publish(event, cause=due, patience=PATIENCE)
 
@@ -50,6 +56,7 @@ class Journal:
         publisher, catalogue = self._open_log()
         over = conversion.once_over
         if await publisher.publish_once(conversion, over=over, cause=due, patience=PATIENCE):
+            _tell(conversion, due)
             return None
         return await catalogue.conversion(over) or conversion
 
@@ -73,3 +80,9 @@ class Journal:
         if self._log is None:
             raise LogUnavailableError("the log is not there yet")
         return self._log
+
+
+def _tell(conversion: ConversionRecorded, due: Envelope | None) -> None:
+    """Log what earned money or a member, as there is less of it than of taps."""
+    story = due.correlationid if due else conversion.correlation or conversion.id
+    log.info("conversion recorded", correlation_id=story, kind=conversion.kind, id=conversion.id)

@@ -165,7 +165,12 @@ class Recovery:
             stored = await connection.publisher.publish_once(event, over=event.once_over)
         if stored:
             RECOVERED.labels(event.kind).inc()
-            log.warning("found what Telegram had not told", kind=event.kind, id=event.source_id)
+            log.warning(
+                "found what Telegram had not told",
+                kind=event.kind,
+                id=event.source_id,
+                correlation_id=due.correlationid if due else event.correlation,
+            )
 
 
 async def _kept(bucket: KeyValue, key: str) -> Place | None:

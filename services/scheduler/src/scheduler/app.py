@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from chassis.clock import Clock, utc_now
+from chassis.log_clock import LogClock
 from chassis.service import Connection, Service
 from chassis.settings import load, refuse, variable
 from contracts.campaign import Campaign, Kind
@@ -21,21 +22,22 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return the scheduler, ready to run; raises PlanError."""
     file = plan_file(settings)
     plan = file.load() if file else None
-    catalogue, watch = Catalogue(), ClockWatch(clock)
-    planner = Planner(catalogue, clock, actor=_actor(file, settings))
+    right = LogClock(clock)
+    catalogue, watch = Catalogue(), ClockWatch(right)
+    planner = Planner(catalogue, right, actor=_actor(file, settings))
     keeper = Keeper(file, plan, planner, catalogue, watch)
-    ticker = Ticker(catalogue, clock, watch)
+    ticker = Ticker(catalogue, right, watch)
 
     async def schedule(connection: Connection) -> None:
         reader, publisher = connection.reader, connection.publisher
-        await watch.compare(reader)
-        await keeper.begin(reader, publisher)
+        await right.begin(reader)
         async with asyncio.TaskGroup() as group:
-            group.create_task(watch.run(reader))
+            group.create_task(right.run(reader))
+            await keeper.begin(reader, publisher)
             group.create_task(keeper.run(reader, publisher))
             group.create_task(ticker.run(reader, publisher))
 
-    service = Service("scheduler", settings, clock=clock)
+    service = Service("scheduler", settings, clock=right)
     service.health.add("plan", keeper.check)
     service.health.add("clock", watch.check)
     service.add(schedule)

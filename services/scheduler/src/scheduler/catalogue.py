@@ -29,7 +29,7 @@ class Catalogue:
 
     async def follow(self, reader: Reader) -> None:
         """Fold what comes, for ever."""
-        async for entry in reader.follow((CAMPAIGNS,), after=self._read_up_to):
+        async for entry in reader.follow(CAMPAIGNS, after=self._read_up_to):
             self._apply(entry)
 
     def _apply(self, entry: Entry) -> bool:

@@ -96,7 +96,6 @@ class Keeper:
         while self._watch.hindrance():
             heed_cancellation()
             await asyncio.sleep(_PERIOD)
-            await self._watch.compare(reader)
         try:
             await self._planner.apply(reader, publisher, self._plan)
         except OvertakenError as error:

@@ -1,9 +1,10 @@
 """Says events of slots to the log, many on their way at once, and counts what the log took."""
 
 import asyncio
-from collections import Counter as Counted
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
+from typing import get_args
 
 from prometheus_client import Counter, Histogram
 
@@ -11,6 +12,7 @@ from chassis.clock import Clock
 from chassis.log import Publisher
 from chassis.logs import logger
 from contracts.events import Due, SlotMissed
+from contracts.events.slot import MissedReason
 from contracts.subjects import due_of, slot_of
 
 _AT_ONCE = 1024
@@ -18,13 +20,28 @@ _LATE_AT_ONCE = 64
 """What comes late leaves room for what is due now."""
 
 _BREATH = 32
+_NAMED_AT_ONCE = 100
 _OF_OUTAGES = {"catchup_window", "superseded", "skipped", "limit"}
 
 SLOTS_SAID = Counter(
     "fingerpost_scheduler_slots_total",
     "Slots said by this replica (outcome due or the reason why not), or said before by another.",
-    ["campaign", "outcome"],
+    ["campaign", "kind", "outcome"],
 )
+EMITTED = Counter(
+    "fingerpost_scheduler_emitted_total",
+    "Due events that this replica brought into the log, by what they were emitted for.",
+    ["kind", "trigger"],
+)
+emitted = cache(EMITTED.labels)
+"""The counter of a kind and a trigger: finding it anew each time costs more than counting."""
+MISSED = Counter(
+    "fingerpost_scheduler_missed_total",
+    "Slots that this replica said were missed, a channel each, by why.",
+    ["reason"],
+)
+for reason in get_args(MissedReason):
+    MISSED.labels(reason)  # there from the start: of a series that begins at 1 no rise is seen
 LATENESS = Histogram(
     "fingerpost_scheduler_lateness_seconds",
     "Time from a slot's planned instant until the log acknowledged its due event.",
@@ -62,7 +79,8 @@ class Speaker:
             new = await self._publisher.publish_once(event, over=_scope(event))
         finally:
             places.release()
-        SLOTS_SAID.labels(event.campaign, _outcome(event) if new else "said_before").inc()
+        outcome = _outcome(event) if new else "said_before"
+        SLOTS_SAID.labels(event.campaign, event.kind, outcome).inc()
         if new:
             taken.append(event)
             _observe(event, self._clock())
@@ -79,28 +97,39 @@ def _outcome(event: Due | SlotMissed) -> str:
 
 
 def _observe(event: Due | SlotMissed, now: datetime) -> None:
-    if isinstance(event, Due):
-        LATENESS.observe((now - event.planned_at).total_seconds())
+    if isinstance(event, SlotMissed):
+        MISSED.labels(event.reason).inc()
+        return
+    emitted(event.kind, event.trigger).inc()
+    LATENESS.observe((now - event.planned_at).total_seconds())
 
 
 def _report(taken: Sequence[Due | SlotMissed]) -> None:
     """Log one line for each outcome of a slot: with many channels, one for each is too much.
 
-    Where a slot has one channel only, it is named.
+    Every delivery is named all the same, so that whoever looks for one finds its line.
     """
-    for outcome, number in Counted(map(_outcome, taken)).items():
-        event = next(event for event in taken if _outcome(event) == outcome)
-        names = _names(event) if number == 1 else _slot(event)
-        if isinstance(event, Due):
-            log.info("slot due", **names, channels=number, trigger=event.trigger)
-        else:
-            say = log.warning if outcome in _OF_OUTAGES else log.info
-            say("slot missed", **names, channels=number, reason=outcome)
+    by_outcome: dict[str, list[Due | SlotMissed]] = {}
+    for event in taken:
+        by_outcome.setdefault(_outcome(event), []).append(event)
+    for outcome, events in by_outcome.items():
+        for first in range(0, len(events), _NAMED_AT_ONCE):
+            _report_alike(outcome, events[first : first + _NAMED_AT_ONCE])
 
 
-def _names(event: Due | SlotMissed) -> dict[str, str]:
-    return {"correlation_id": event.delivery, "channel": event.channel, **_slot(event)}
+def _report_alike(outcome: str, events: Sequence[Due | SlotMissed]) -> None:
+    event = events[0]
+    names = {**_names(events), "channels": len(events)}
+    if isinstance(event, Due):
+        log.info("slot due", **names, trigger=event.trigger)
+    else:
+        say = log.warning if outcome in _OF_OUTAGES else log.info
+        say("slot missed", **names, reason=outcome)
 
 
-def _slot(event: Due | SlotMissed) -> dict[str, str]:
-    return {"campaign": event.campaign, "scheduled_for": event.scheduled_for.isoformat()}
+def _names(events: Sequence[Due | SlotMissed]) -> dict[str, object]:
+    event = events[0]
+    slot = {"campaign": event.campaign, "scheduled_for": event.scheduled_for.isoformat()}
+    if len(events) == 1:
+        return {"correlation_id": event.delivery, "channel": event.channel, **slot}
+    return {"correlation_ids": [event.delivery for event in events], **slot}

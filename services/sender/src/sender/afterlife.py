@@ -17,7 +17,7 @@ from prometheus_client import Counter
 
 from chassis.clock import Clock
 from chassis.log import Reader, handling
-from chassis.logs import logger
+from chassis.logs import correlated, logger
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.events import (
     Due,
@@ -30,7 +30,7 @@ from contracts.events import (
 from contracts.expiry import ExpireAction
 from contracts.ids import DeliveryId
 from contracts.streams import EVENTS, SENDER_SENT
-from contracts.subjects import SENT, WITHDRAWN, due_of
+from contracts.subjects import MESSAGES, due_of
 from sender.domain.afterlife import (
     REACH,
     Again,
@@ -54,8 +54,8 @@ from sender.domain.afterlife import (
 )
 from sender.domain.outcomes import Refused
 from sender.heartbeat import kept_alive
-from sender.lane import Lane, Line, Room
-from sender.ledger import Ledger
+from sender.lane import INBOX, Lane, Line, Room
+from sender.ledger import AWAY, Ledger
 from sender.limiter import Later, Turn
 from sender.withdrawing import act
 
@@ -118,7 +118,7 @@ class Afterlife:
             self._shelf, self._folded = Shelf(), 0
             since = self._clock() - REACH - _OTHER_CLOCK
             try:
-                async for entry in self._reader.follow((SENT, WITHDRAWN), since=since):
+                async for entry in self._reader.follow(MESSAGES, since=since):
                     self._shelf.take(entry.envelope.data)
                     self._folded = entry.sequence
             except Exception:
@@ -172,7 +172,7 @@ class Afterlife:
     async def _replace(self, delivery: DeliveryId, by: MessageSent) -> None:
         entry = await self._reader.last(f"{MessageSent.fact()}.{delivery}")
         if entry is not None and isinstance(entry.envelope.data, MessageSent):
-            with handling(entry.envelope):
+            with handling(entry.envelope, entry.headers):
                 await self._withdraw(entry.envelope.data, "delete", "replaced", since=by.sent_at)
 
     async def _come_to_its_end(self, envelope: Envelope, sent: MessageSent) -> None:
@@ -305,15 +305,30 @@ async def see_to_sent(
     if not (envelope.data.withdraw_at or envelope.data.delete_previous):
         return
     try:
-        async with kept_alive(message):
-            await afterlife.see_to(envelope, message.raw_message.metadata.sequence.stream)
+        with correlated(envelope.correlationid):
+            async with kept_alive(message):
+                await afterlife.see_to(envelope, message.raw_message.metadata.sequence.stream)
     except NackMessage:
         raise
     except UnreadableEventError as error:
-        log.warning("what a message needs cannot be read", sent=envelope.id, problem=str(error))
+        log.warning(
+            "what a message needs cannot be read",
+            sent=envelope.id,
+            correlation_id=envelope.correlationid,
+            problem=str(error),
+        )
         raise NackMessage(delay=_AFTER_UNREADABLE) from error
+    except AWAY as error:
+        log.warning(
+            "the log does not answer; will try again", sent=envelope.id, problem=repr(error)
+        )
+        raise NackMessage(delay=_AFTER_FAILURE) from error
     except Exception as error:
-        log.exception("withdrawing a message failed; will try again", sent=envelope.id)
+        log.exception(
+            "withdrawing a message failed; will try again",
+            sent=envelope.id,
+            correlation_id=envelope.correlationid,
+        )
         raise NackMessage(delay=_AFTER_FAILURE) from error
 
 
@@ -325,6 +340,7 @@ def take_in(router: NatsRouter, lanes: int) -> None:
         durable=SENDER_SENT.durable,
         pull_sub=PullSub(batch_size=_FETCHED),
         max_workers=_WORKERS * lanes,
+        inbox_prefix=INBOX,
         decoder=read_sent,
     )
     subscribe(see_to_sent)

@@ -6,15 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import nats.errors
 from aiogram.exceptions import AiogramError
 from faststream.nats import NatsRouter
-from nats.js.errors import Error as JetStreamError
 from prometheus_client import Gauge
 
 from chassis.clock import Clock, utc_now
 from chassis.console import UnavailableError
 from chassis.lease import Lease
+from chassis.log_clock import LogClock
 from chassis.logs import logger
 from chassis.service import Connection, Service
 from chassis.settings import load, refuse
@@ -37,7 +36,7 @@ from sender.domain.pacing import Limits, Pacing
 from sender.followups import FollowUps
 from sender.handlers import Desk, router, take_up_resolved
 from sender.lane import Lane, Room, Token
-from sender.ledger import Ledger
+from sender.ledger import AWAY, Ledger
 from sender.limiter import Limiter
 from sender.memory import remember
 from sender.purse import Purse
@@ -52,7 +51,6 @@ _RECORD_SECONDS = 10
 _ACTIVE = Gauge(
     "fingerpost_sender_active", "1 while this process sends for its bots, 0 while it stands by."
 )
-_AWAY = (JetStreamError, nats.errors.Error, TimeoutError, OSError)
 
 log = logger(__name__)
 
@@ -71,7 +69,7 @@ class Bot:
 class Lanes:
     """Sends for all bots of the settings: stands by, then takes what is due."""
 
-    def __init__(self, service: Service, settings: Settings, clock: Clock) -> None:
+    def __init__(self, service: Service, settings: Settings, clock: LogClock) -> None:
         self._service = service
         self._settings = settings
         self._signer = TokenSigner(settings.cta_secrets())
@@ -86,6 +84,8 @@ class Lanes:
         main = self._bots[MAIN_BOT].id
         try:
             await self._service.broker.start()
+            # What expired, and what may still be under way, is judged by times of other machines.
+            await self._clock.begin(connection.reader)
             lease = self._lease = Lease(
                 connection.js, SENDER_LEASE, str(main), self._settings.instance, active=_ACTIVE
             )
@@ -102,9 +102,10 @@ class Lanes:
         """The token of each bot, by its name."""
         return {name: bot.token for name, bot in self._bots.items()}
 
-    async def watch(self, _: Connection) -> None:
-        """Find out who the bots are, and whether Telegram accepts their tokens, for ever."""
-        await asyncio.gather(*(bot.token.watch() for bot in self._bots.values()))
+    async def watch(self, connection: Connection) -> None:
+        """Compare the clock, and find out whether Telegram accepts the bots' tokens, for ever."""
+        tokens = (bot.token.watch() for bot in self._bots.values())
+        await asyncio.gather(self._clock.run(connection.reader), *tokens)
 
     async def standing(self) -> str:
         """Readiness: a stand-by is ready, and says that it stands by."""
@@ -286,7 +287,7 @@ async def _started(due: NatsRouter) -> bool:
             continue
         try:
             await subscriber.start()
-        except _AWAY as error:
+        except AWAY as error:
             log.warning("cannot take what is due yet; will retry", problem=repr(error))
             await subscriber.stop()
             return False
@@ -304,15 +305,16 @@ def _stop_seconds(settings: Settings) -> int:
 
 def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return the sender, ready to run; raises ValueError for CTA keys that cannot be used."""
+    right = LogClock(clock)
     service = Service(
         "sender",
         settings,
         consumers=(SENDER_GUIDE, SENDER_PROMO, SENDER_SENT),
         buckets=(SENDER_LEASE, SENDER_SPENDING),
         stop_seconds=_stop_seconds(settings),
-        clock=clock,
+        clock=right,
     )
-    lanes = Lanes(service, settings, clock)
+    lanes = Lanes(service, settings, right)
     for name, token in lanes.tokens.items():
         check = "telegram" if name == MAIN_BOT else f"telegram {name}"
         service.health.add(check, token.check)

@@ -60,7 +60,7 @@ class Channels:
         """Hear what is said from then on, for ever."""
         while True:
             try:
-                async for entry in self._reader.follow((CHANNELS,), after=self._position):
+                async for entry in self._reader.follow(CHANNELS, after=self._position):
                     self._position = entry.sequence
                     self._heard(entry)
             except Exception:

@@ -20,7 +20,8 @@ from chassis.console import (
 )
 from chassis.service import Connection
 from chassis.settings import ServiceSettings, load
-from sender.console import channels, report, uncertain
+from contracts.token import TokenSigner
+from sender.console import channels, report, restored, uncertain
 from sender.console.answers import Answer, Resolution, State
 from sender.console.arguments import parser
 
@@ -78,6 +79,8 @@ def _do(asked: Namespace) -> int:
                 report.text,
                 as_json=asked.json,
             )
+        case _, "declare":
+            tell(_declare(asked), report.text, as_json=asked.json)
         case _:
             tell(_resolve(asked), report.text, as_json=asked.json)
     return 0
@@ -96,6 +99,15 @@ def _resolve(asked: Namespace) -> Answer:
             clock=utc_now,
             actor=asked.actor,
         )
+    )
+
+
+def _declare(asked: Namespace) -> Answer:
+    from sender import app  # noqa: PLC0415
+
+    signer = TokenSigner(settled(app.settings).cta_secrets())
+    return _ask(
+        lambda log: restored.declare(log, _bots(), signer, clock=utc_now, actor=asked.actor)
     )
 
 

@@ -14,6 +14,7 @@ from faststream.exceptions import NackMessage
 from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
 from prometheus_client import Counter, Histogram
 
+from chassis import tracing
 from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock
 from chassis.log import Reader, handling
@@ -53,8 +54,8 @@ from sender.domain.deliveries import (
 from sender.domain.looking import Finding, Found
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 from sender.heartbeat import kept_alive
-from sender.lane import WORKERS, Lane, Line
-from sender.ledger import Ledger
+from sender.lane import INBOX, WORKERS, Lane, Line
+from sender.ledger import AWAY, Ledger
 from sender.limiter import Later
 from sender.witness import LookLaterError
 
@@ -73,6 +74,11 @@ _STREAM = JStream(EVENTS.name, declare=False)
 SENDS = Counter(
     "fingerpost_sender_sends_total", "Attempts to post, by how they ended.", ["kind", "outcome"]
 )
+for kind in ("guide", "promo"):
+    for rare in ("uncertain", "unknown"):
+        SENDS.labels(
+            kind, rare
+        )  # there from the start: of a series that begins at 1 no rise is seen
 UNREADABLE = Counter(
     "fingerpost_sender_unreadable_total", "Due events that this version could not read, each time."
 )
@@ -174,6 +180,7 @@ def router(lanes: int) -> NatsRouter:
             durable=consumer.durable,
             pull_sub=PullSub(batch_size=_FETCHED),
             max_workers=WORKERS * lanes,
+            inbox_prefix=INBOX,
             decoder=read_due,
         )
         subscribe(handler)
@@ -186,12 +193,15 @@ async def _handle(found: Readable | Unreadable, message: NatsMessage, desk: Desk
         # Said by a newer version, perhaps: kept for a sender that can read it.
         raise NackMessage(delay=_AFTER_UNREADABLE)
     due = found.due
-    with handling(found.envelope), _alone(due.delivery, desk), _placed(due, desk):
+    with handling(found.envelope, message.headers), _alone(due.delivery, desk), _placed(due, desk):
         try:
             async with kept_alive(message):
                 await deliver(due, desk, first=_is_first(message))
         except NackMessage:
             raise
+        except AWAY as error:
+            log.warning("the log does not answer; will try again", problem=repr(error))
+            raise NackMessage(delay=_AFTER_FAILURE) from error
         except Exception as error:
             # Asked for again at once it would fail again at once.
             log.exception("handling a due event failed; will try again")
@@ -202,9 +212,12 @@ async def _set_aside(found: Unreadable, message: NatsMessage, desk: Desk) -> Non
     """Say once in the log that a due event cannot be read, and go on."""
     UNREADABLE.inc()
     subject = message.raw_message.subject
-    log.warning("unreadable due event", subject=subject, problem=found.problem)
+    delivery = DeliveryId(subject.rsplit(".", 1)[-1])
+    log.warning(
+        "unreadable due event", subject=subject, correlation_id=delivery, problem=found.problem
+    )
     event = MessageUnreadable(
-        delivery=DeliveryId(subject.rsplit(".", 1)[-1]),
+        delivery=delivery,
         sequence=message.raw_message.metadata.sequence.stream,
         description=found.problem,
         found_at=desk.clock(),
@@ -302,7 +315,8 @@ async def _attempt(due: Due, attempt: int, desk: Desk) -> bool:
 async def _post(
     due: Due, attempt: int, content: Content, chat: Known, lane: Lane, desk: Desk
 ) -> bool:
-    turn = await lane.limiter.turn(chat.place, due.kind, due.delivery, content.messages)
+    with tracing.span("wait for a turn"):
+        turn = await lane.limiter.turn(chat.place, due.kind, due.delivery, content.messages)
     if isinstance(turn, Later):
         raise NackMessage(delay=turn.seconds)
     _require(lane, due, desk)
@@ -327,7 +341,8 @@ async def _post(
         await desk.ledger.record(lost(due, attempt, desk.clock(), late))
         return False
     counting = asyncio.create_task(lane.telegram.audience(due.channel))
-    outcome = await turn.send(lambda: lane.telegram.post(due.channel, content, paid=turn.paid))
+    with tracing.span("post to Telegram", kind="client"):
+        outcome = await turn.send(lambda: lane.telegram.post(due.channel, content, paid=turn.paid))
     if isinstance(outcome, Refused) and outcome.failure == "unauthorized":
         lane.token.refuse()
     await _record(due, attempt, outcome, counting, desk)
@@ -464,7 +479,7 @@ async def take_up_resolved(reader: Reader, desk: Desk) -> None:
     while True:
         try:
             async with asyncio.TaskGroup() as group:
-                async for entry in reader.follow((FAILED,), since=desk.clock() - _RESOLVED_WITHIN):
+                async for entry in reader.follow(FAILED, since=desk.clock() - _RESOLVED_WITHIN):
                     event = entry.envelope.data
                     if isinstance(event, MessageFailed) and event.actor and event.retry_at:
                         group.create_task(_take_up(event.delivery, reader, desk))
@@ -481,13 +496,19 @@ async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:
             if entry is None or not isinstance(entry.envelope.data, GuideDue | PromoDue):
                 return
             due = entry.envelope.data
-            with handling(entry.envelope):
+            with handling(entry.envelope, entry.headers):
                 await _finished(due, desk)
                 return
         except NackMessage as later:
             delay = later.extra_options["delay"]
+        except AWAY as error:
+            log.warning("the log does not answer; will try again", problem=repr(error))
+            delay = _AFTER_FAILURE
         except Exception:
-            log.exception("a delivery that was given back was not sent; will try again")
+            log.exception(
+                "a delivery that was given back was not sent; will try again",
+                correlation_id=delivery,
+            )
             delay = _AFTER_FAILURE
         await asyncio.sleep(delay)
 

@@ -17,6 +17,7 @@ from aiogram.types import User
 from prometheus_client import Gauge
 
 from chassis.logs import logger
+from contracts.subjects import inbox_of
 from contracts.token import TokenSigner
 from sender.channels import Channels
 from sender.domain.content import ButtonMaker
@@ -27,6 +28,8 @@ from sender.witness import Witness
 
 WORKERS = 32
 """How many deliveries of a kind one lane handles at once."""
+INBOX = f"{inbox_of('sender')}.".encode()
+"""FastStream asks nats-py for a common inbox, whatever the connection's own is."""
 
 _FIRST_PAUSE = 2.0
 _GROWTH = 1.5

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import nats.errors
+from nats.js.errors import Error as JetStreamError
+
 from chassis.log import Publisher, Reader
 from contracts.events import Event, MessageClaimed, MessageSent
 from contracts.ids import DeliveryId
@@ -9,6 +12,9 @@ from contracts.subjects import SENT, messages_of
 from sender.domain.channels import Move
 from sender.domain.deliveries import Delivery, fold, initial
 from sender.domain.looking import Trail, trail
+
+AWAY = (JetStreamError, nats.errors.Error, TimeoutError, OSError)
+"""What a log raises that does not answer now, or not in time."""
 
 _LONG_BEFORE = timedelta(days=8)
 """How far back a last message of a channel is looked for: a weekly campaign has one by then."""

@@ -42,6 +42,8 @@ _FLOODS = Counter(
     "Answers 429, by what was slowed down: the chat, or all of them.",
     ["scope"],
 )
+for scope in ("chat", "whole"):
+    _FLOODS.labels(scope)  # there from the start: of a series that begins at 1 no rise is seen
 _SHARE = Gauge(
     "fingerpost_sender_rate_share",
     "Part of a bot's rate over all that is in use; less after floods.",

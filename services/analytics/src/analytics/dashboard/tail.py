@@ -90,7 +90,7 @@ class Tail:
         self.reading += 1
         try:
             after = self._newest[-1].sequence if self._newest else await _begin(connection)
-            async for entry in connection.reader.follow((">",), after=after):
+            async for entry in connection.reader.follow(">", after=after):
                 self.tell(entry)
         finally:
             self.reading -= 1

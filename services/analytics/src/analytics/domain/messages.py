@@ -39,6 +39,10 @@ class Said(Protocol):
         """When it was said."""
 
     @property
+    def correlationid(self) -> str:
+        """Name the story that the event belongs to."""
+
+    @property
     def data(self) -> Event:
         """The fact."""
 
@@ -107,13 +111,14 @@ def quarantined(message: Message, reason: str) -> QuarantineRow:
     return QuarantineRow(
         sequence=message.sequence,
         subject=_storable(message.subject),
-        headers=json.dumps(_pairs(message.headers)),
+        headers=json.dumps(pairs(message.headers)),
         data=message.data,
         reason=_storable(reason),
     )
 
 
-def _pairs(headers: Mapping[str, str] | bytes) -> dict[str, str]:
+def pairs(headers: Mapping[str, str] | bytes) -> dict[str, str]:
+    """Return the headers of a message, whichever way it came."""
     if not isinstance(headers, bytes):
         return dict(headers)
     _, *lines = headers.decode(errors="replace").split("\r\n")

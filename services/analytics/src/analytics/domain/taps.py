@@ -51,6 +51,7 @@ class SaidTap(NamedTuple):
 
     id: str
     time: datetime
+    correlationid: str
     data: CtaClicked
 
 
@@ -69,9 +70,8 @@ def read_tap(document: bytes) -> SaidTap | None:
         return None
     if said_at.tzinfo is not UTC or clicked_at.tzinfo is not UTC:
         return None
-    return SaidTap(
-        read.id, said_at, _checked({**structs.asdict(read.data), "clicked_at": clicked_at})
-    )
+    tap = _checked({**structs.asdict(read.data), "clicked_at": clicked_at})
+    return SaidTap(read.id, said_at, read.correlationid, tap)
 
 
 def _checked(fields: dict[str, object]) -> CtaClicked:

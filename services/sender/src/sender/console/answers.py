@@ -93,4 +93,15 @@ class Tested:
     proved: str
 
 
-Answer = Uncertainties | Resolved | ChannelList | ChannelChanged | Tested
+@dataclass(frozen=True)
+class Declared:
+    """`uncertain declare`: the deliveries that are looked for before anything is posted for them.
+
+    `strangers` are those of bots that the settings do not name: nothing was said of these.
+    """
+
+    deliveries: tuple[DeliveryId, ...]
+    strangers: tuple[DeliveryId, ...]
+
+
+Answer = Uncertainties | Resolved | Declared | ChannelList | ChannelChanged | Tested

@@ -59,7 +59,7 @@ def parser() -> ArgumentParser:
     )
     uncertain = commands.add_parser("uncertain", help="deliveries that may or may not be posted")
     acts = uncertain.add_subparsers(
-        dest="act", metavar="list|resolve", parser_class=_Parser, required=True
+        dest="act", metavar="list|resolve|declare", parser_class=_Parser, required=True
     )
     add = _adder(acts, "uncertain ")
     add("list", "list them, with the reason and the policy", "--json")
@@ -75,6 +75,13 @@ def parser() -> ArgumentParser:
     )
     choice.add_argument("--drop", action="store_true", help="give it up")
     choice.add_argument("--post-again", action="store_true", help="it is not there: post it")
+    _add_actor(command)
+    command = add(
+        "declare",
+        "after the log was restored from a backup: have all that is due, and of which it says"
+        " nothing, looked for before it is posted",
+        "",
+    )
     _add_actor(command)
     _add_channels(commands)
     return whole

@@ -5,6 +5,7 @@ from sender.console.answers import (
     ChannelChanged,
     ChannelList,
     ChannelState,
+    Declared,
     Resolved,
     Tested,
     Uncertain,
@@ -29,6 +30,10 @@ def text(answer: Answer) -> str:
         case Resolved():
             already = "" if answer.new else " (it was said before)"
             return f"{answer.delivery}: {_SAID[answer.resolution]}{already}"
+        case Declared():
+            told = f"{len(answer.deliveries)} deliveries are looked for before they may be posted"
+            left = len(answer.strangers)
+            return told + (f"; {left} are of bots that the settings do not name" if left else "")
         case ChannelList(channels=()):
             return "nothing was ever said about a channel: all are posted in"
         case ChannelList():

@@ -131,6 +131,23 @@ def decide(
     return Wait(over) if now < over else Look(state.claim)
 
 
+def unsaid_attempt(state: Delivery) -> int | None:
+    """Return the attempt that may have been made though the log says nothing of it, None: none may.
+
+    That is so after the log was restored from a backup: what was said since is lost.
+    """
+    match state:
+        case Delivery(finished=True):
+            return None
+        case Delivery(claim=None):
+            return 1
+        case Delivery(claim=MessageClaimed() as claim, outcome=MessageFailed(retry_at=datetime())):
+            return claim.attempt + 1
+        case Delivery(claim=MessageClaimed() as claim, outcome=MessageUncertain(policy="resend")):
+            return claim.attempt + 1
+    return None
+
+
 def without_bot(due: Due, attempt: int, now: datetime) -> Wait | MessageFailed:
     """Return what to do where this sender has no bot of the due event's name.
 
