@@ -1,0 +1,69 @@
+"""The mutations still fit the services: what each changes stands where it says, and compiles."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chaos.mutants import MUTATIONS, Mutation
+from chaos.mutations import ROOT, SOURCES, StaleError, changed, failing, row
+
+PLACES = {source.name: source.parent for source in SOURCES}
+
+
+def text_of(mutation: Mutation) -> str:
+    package = mutation.file.partition("/")[0]
+    return (PLACES[package] / mutation.file).read_text()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_can_be_made(mutation: Mutation) -> None:
+    text = text_of(mutation)
+
+    mutated = changed(mutation, text)
+
+    assert mutated != text
+    compile(mutated, mutation.file, "exec")
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_who_is_to_notice_it_exists(mutation: Mutation) -> None:
+    for test in mutation.tests:
+        file, _, name = test.partition("::")
+
+        assert f"def {name.partition('[')[0] or 'test_'}" in (ROOT / file).read_text()
+
+
+def test_a_mutation_that_does_not_fit_any_more_says_so() -> None:
+    stale = Mutation("stale", "sender/ledger.py", "3", (("no such words", ""),), ())
+
+    with pytest.raises(StaleError, match=r"stale: sender/ledger\.py has 0 times: 'no such words'"):
+        changed(stale, text_of(stale))
+
+
+def test_every_service_has_mutations_and_no_two_a_name() -> None:
+    packages = {mutation.file.partition("/")[0] for mutation in MUTATIONS}
+
+    assert packages == set(PLACES)
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
+
+
+def test_who_noticed_is_read_from_what_pytest_prints(tmp_path: Path) -> None:
+    test = tmp_path / "test_two.py"
+    test.write_text("def test_well():\n    pass\n\ndef test_broken():\n    assert 0\n")
+
+    noticed = failing(tmp_path, [str(test)])
+
+    assert noticed is not None
+    assert noticed.endswith("test_two.py::test_broken")
+    assert failing(tmp_path, [f"{test}::test_well"]) is None
+
+
+def test_a_row_names_who_noticed_and_says_where_there_is_nobody() -> None:
+    mutation = replace(MUTATIONS[0], faults="kill")
+
+    assert row(mutation, "tests/unit/test_a.py::test_b", None, chaos=False).endswith(
+        "| test_a.py: test_b |"
+    )
+    assert row(mutation, None, None, chaos=True).endswith("| nobody | nobody |")
+    assert row(mutation, None, "invariant 2, 3", chaos=True).endswith("| nobody | invariant 2, 3 |")
