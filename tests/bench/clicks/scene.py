@@ -8,9 +8,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +28,7 @@ from bench.scheduling.stored import Log, fresh_log
 from chassis.log import Publisher
 from contracts.events import GuideDue, PromoDue
 from contracts.examples import example
-from harness.sandboxes import BOT_TOKEN, open_sandbox
+from harness.sandboxes import BOT_TOKEN, Stage, open_sandbox
 from harness.servers import database, postgres_dsn
 from stack.ports import free_port
 from stack.process import Process
@@ -40,11 +46,16 @@ class Server:
     log: Log
     port: int
     process: Process
+    stage: Stage | None = None
 
     def cpu(self) -> float:
         """Return the processor time so far, in seconds."""
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
+
+    async def calls(self) -> int:
+        """Return how often Telegram was called so far."""
+        return len(await self.stage.people.calls()) if self.stage else 0
 
     async def counts(self, *names: str) -> list[float]:
         """Return what its metrics say of these counters, labels added up."""
@@ -61,15 +72,33 @@ class Server:
 async def ours() -> AsyncIterator[Server]:
     """Run clicks behind its webhook; two deliveries are due."""
     with beside():
-        async with fresh_log() as log, open_sandbox(log.folder, "--no-floods") as stage:
-            publisher = Publisher(log.js, source="bench")
-            for due in (example(GuideDue), example(PromoDue)):
-                await publisher.publish_once(due)
+        async with replicas(1, place=_alone) as [server]:
+            yield server
+
+
+@asynccontextmanager
+async def replicas(
+    count: int, *, place: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> AsyncIterator[list[Server]]:
+    """Run so many clicks at one log, each behind a webhook of its own; two deliveries are due."""
+    async with (
+        fresh_log() as log,
+        open_sandbox(log.folder, "--no-floods") as stage,
+        AsyncExitStack() as stack,
+    ):
+        publisher = Publisher(log.js, source="bench")
+        for due in (example(GuideDue), example(PromoDue)):
+            await publisher.publish_once(due)
+        servers = []
+        for number in range(count):
             port = free_port()
             environment = _environment(log.url, stage.api, port)
-            async with _running("clicks", ["-m", "clicks"], log, environment, port) as server:
-                await server.process.answers(f"http://127.0.0.1:{port}/readyz", _READY_SECONDS)
-                yield server
+            running = _running(f"clicks-{number}", ["-m", "clicks"], log, environment, port, place)
+            servers.append(replace(await stack.enter_async_context(running), stage=stage))
+        for server in servers:
+            ready = f"http://127.0.0.1:{server.port}/readyz"
+            await server.process.answers(ready, _READY_SECONDS)
+        yield servers
 
 
 @asynccontextmanager
@@ -79,7 +108,7 @@ async def peer() -> AsyncIterator[Server]:
         async with fresh_log() as log:
             port = free_port()
             command = ["-m", "bench.clicks.peer", log.url, str(port)]
-            async with _running("peer", command, log, {}, port) as server:
+            async with _running("peer", command, log, {}, port, _alone) as server:
                 await server.process.answers(f"http://127.0.0.1:{port}/healthz", _READY_SECONDS)
                 yield server
 
@@ -124,7 +153,12 @@ async def raw(count: int, at_once: int) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _running(
-    name: str, command: list[str], log: Log, environment: dict[str, str], port: int
+    name: str,
+    command: list[str],
+    log: Log,
+    environment: dict[str, str],
+    port: int,
+    place: Callable[[], AbstractContextManager[None]],
 ) -> AsyncIterator[Server]:
     process = Process(
         name,
@@ -132,7 +166,7 @@ async def _running(
         log=Path(log.folder) / f"{name}.log",
         environment={**os.environ, **environment},
     )
-    with _alone():
+    with place():
         process.start()
     try:
         yield Server(log, port, process)
@@ -147,7 +181,7 @@ def beside() -> Iterator[None]:
         yield
 
 
-def _alone() -> Any:
+def _alone() -> AbstractContextManager[None]:
     return _on({_CORES[0]})
 
 

@@ -16,7 +16,7 @@ from analytics.schema.stretches import pack
 from bench.projecting import loaded
 from bench.projecting.scene import Scene, new_database
 from bench.rows import Row, progress, row
-from chassis.clock import utc_now
+from chassis.clock import Clock, utc_now
 
 _PAGES = {
     "overview": "/",
@@ -41,7 +41,7 @@ async def measure(here: Scene, rounds: int) -> list[Row]:
         found = []
         for name, address in _PAGES.items():
             progress(f"page: {name}")
-            times = [await _drawn(dsn, address) for _ in range(rounds)]
+            times = [await drawn(dsn, address) for _ in range(rounds)]
             first, again = zip(*times, strict=True)
             found.append(row(f"{name}, drawn first", first, "ms", floor=floor, at_most=_AIM_MS))
             found.append(row(f"{name}, asked again", again, "ms", at_most=_AIM_MS))
@@ -57,10 +57,11 @@ async def _pack(dsn: str) -> None:
         await connection.close()
 
 
-async def _drawn(dsn: str, address: str) -> tuple[float, float]:
+async def drawn(dsn: str, address: str, clock: Clock = utc_now) -> tuple[float, float]:
+    """Return the milliseconds of a page that is drawn first, and asked for again."""
     reports = Reports(dsn)
     pages = Pages(reports, last_sequence=lambda: 0)
-    dashboard = Dashboard(reports, pages, Tail(), clock=utc_now, stopping=lambda: False)
+    dashboard = Dashboard(reports, pages, Tail(), clock=clock, stopping=lambda: False)
     transport = httpx.ASGITransport(app=Starlette(routes=list(dashboard.routes())))
     async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
         await reports.check()

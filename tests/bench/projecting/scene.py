@@ -49,6 +49,8 @@ class Log:
 
     url: str
     js: JetStreamContext
+    folder: Path
+    monitor: str
 
     @property
     def connection(self) -> Connection:
@@ -91,7 +93,7 @@ async def filled_log(envelopes: Iterable[Envelope]) -> AsyncIterator[Log]:
                 js = client.jetstream(publish_async_max_pending=_PENDING)
                 await ensure_stream(js, EVENTS, replicas=1)
                 await _fill(js, envelopes)
-                yield Log(server.url, js)
+                yield Log(server.url, js, Path(name), server.monitor)
         finally:
             await server.process.kill()
 

@@ -48,14 +48,16 @@ class Running:
 
 
 @asynccontextmanager
-async def scheduler(log: Log, *, file: Path | None = None, ready: float) -> AsyncIterator[Running]:
+async def scheduler(
+    log: Log, *, file: Path | None = None, ready: float, name: str = "scheduler"
+) -> AsyncIterator[Running]:
     """Run one replica, ready; raises StartError where it is not within `ready` seconds."""
     port = free_port()
     kept = {n: v for n, v in os.environ.items() if not n.startswith("FINGERPOST_")}
     process = Process(
-        "scheduler",
+        name,
         [sys.executable, "-m", "scheduler"],
-        log=log.folder / "scheduler.log",
+        log=log.folder / f"{name}.log",
         environment={
             **kept,
             "NATS_URL": log.url,
@@ -67,7 +69,7 @@ async def scheduler(log: Log, *, file: Path | None = None, ready: float) -> Asyn
     process.start()
     try:
         await process.answers(f"http://127.0.0.1:{port}/readyz", ready)
-        yield Running(process.pid, perf_counter() - begun, log.folder / "scheduler.log")
+        yield Running(process.pid, perf_counter() - begun, log.folder / f"{name}.log")
     finally:
         await process.stop()
 

@@ -56,6 +56,8 @@ class Log:
     url: str
     js: JetStreamContext
     folder: Path
+    monitor: str
+    pid: int
 
     async def define(self, definitions: Sequence[CampaignDefined]) -> None:
         """Say the campaigns, one after the other."""
@@ -103,6 +105,6 @@ async def fresh_log() -> AsyncIterator[Log]:
             async with connected(server.url) as client:
                 js = client.jetstream()
                 await ensure_stream(js, EVENTS, replicas=1)
-                yield Log(server.url, js, folder)
+                yield Log(server.url, js, folder, server.monitor, server.process.pid)
         finally:
             await server.process.kill()
