@@ -1,0 +1,1 @@
+"""The images: built, run as an orchestrator would, and measured."""

@@ -1,0 +1,1 @@
+"""Renders the manifests of `deploy/` and checks them without a cluster."""

@@ -1,0 +1,1 @@
+"""What operators see: makes the table of metrics, the dashboard, and the alerts for Kubernetes."""

@@ -1,0 +1,228 @@
+"""Backup under load, the log destroyed, a restore by deploy/runbook.md: nothing is posted twice."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from subprocess import run
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+
+from contracts.events import CtaClicked, GuideDue, MessageSent, PromoDue
+from contracts.ids import DeliveryId
+from harness.logs import open_log
+from harness.sandboxes import AUDIT_CHAT
+from harness.secured import SecuredNats
+from harness.secured_stack import ANALYTICS, dsn_of, secured_stack
+from harness.waiting import until
+from sandbox.client import Sandbox
+from stack.demo import CAMPAIGNS
+from stack.local import SERVICES, LocalStack
+from stack.people import Audience
+from stack.scene import PROMOS
+
+OVERRIDES = {
+    "FINGERPOST_AUDIT_CHAT": str(AUDIT_CHAT),
+    "FINGERPOST_SEND_TIMEOUT": "5s",
+    "FINGERPOST_QUARANTINE": "8s",
+}
+PERSON = 1001
+BEFORE, SINCE = 4, 2
+"""Posts before the backup, and since."""
+
+Running = tuple[LocalStack, SecuredNats]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What was posted since the backup, and in which slots."""
+
+    deliveries: frozenset[DeliveryId]
+    first: datetime
+    last: datetime
+
+
+@pytest_asyncio.fixture
+async def running(tmp_path: Path, postgres_dsn: str) -> AsyncIterator[Running]:
+    stack = secured_stack(tmp_path, postgres_dsn, every="10s", overrides=OVERRIDES)
+    async with stack as started:
+        yield started
+
+
+@pytest.mark.timeout(400)
+async def test_a_restored_log_posts_nothing_twice_and_finds_what_was_posted_since(
+    running: Running, tmp_path: Path
+) -> None:
+    stack, nats = running
+    backup = tmp_path / "backups" / "first"
+    async with Sandbox(stack.urls["sandbox"]) as sandbox:
+        await sandbox.put_chat(AUDIT_CHAT, "Audit", type="supergroup", members=2)
+        await sandbox.set_limits(off=True)  # a look takes a copy's turn in the audit chat
+        gone = await live_and_lose_the_log(stack, nats, sandbox, backup)
+        lost = gone.deliveries
+
+        await nats.server.start()
+        command(nats, "admin", "chassis.backup", "restore", str(backup))
+        nats.provision()
+        await start(stack, "scheduler")
+        wanted = ("--from", gone.first.isoformat(), "--to", gone.last.isoformat(), "--yes")
+        for campaign in ("trading-guides", "premium-promos"):
+            command(nats, "scheduler", "scheduler", "backfill", campaign, *wanted)
+        due = await until(partial(dues, stack), lambda said: lost <= said, seconds=60)
+        await stack.services["scheduler"].stop()  # so that the posts can be counted
+        declared = json.loads(
+            sender_command(stack, nats, "uncertain", "declare", "--actor", "test", "--json")
+        )
+        for service in ("sender", "clicks", "analytics"):
+            stack.services[service].start()
+        await stack.ready("sender")
+        await stack.ready("clicks")
+        await until(partial(sent, stack), lambda sent: lost <= sent.keys(), seconds=120)
+        await until(partial(undecided, stack), lambda left: not left, seconds=120)
+        posted = await posts(sandbox)
+        found = await sent(stack)
+
+        assert lost
+        assert lost <= set(declared["deliveries"])
+        assert lost <= due
+        assert {found[delivery] for delivery in lost} <= set(posted), "found by looking"
+        assert sorted(found.values()) == sorted(posted), "each message is of another delivery"
+
+        promo = next(found[one] for one in sorted(lost) if found[one][0] == PROMOS[0].chat_id)
+        await a_tap_counts(stack, sandbox, promo)
+        await the_tables_follow(stack, nats)
+
+
+async def live_and_lose_the_log(
+    stack: LocalStack, nats: SecuredNats, sandbox: Sandbox, backup: Path
+) -> Lost:
+    """Let people tap, back up meanwhile, let more be posted; then all is killed and erased."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Audience(sandbox, CAMPAIGNS, seed=5).read(25))
+        await until(partial(sent, stack), lambda said: len(said) >= BEFORE, seconds=90)
+        backup.parent.mkdir()
+        await asyncio.to_thread(command, nats, "admin", "chassis.backup", "save", str(backup))
+        saved = json.loads((backup / "EVENTS" / "backup.json").read_text())["state"]["last_seq"]
+        before = sum(number <= saved for number in (await sequences(stack)).values())
+        enough = before + SINCE
+        await until(partial(sequences, stack), lambda said: len(said) >= enough, seconds=90)
+    lost = {delivery for delivery, number in (await sequences(stack)).items() if number > saved}
+    async with open_log(stack.nats_url) as log:
+        said = [due for kind in (GuideDue, PromoDue) for due in await log.events(kind)]
+    slots = [due.scheduled_for for due in said if due.delivery in lost]
+    await asyncio.gather(*(stack.services[name].kill() for name in SERVICES))
+    await nats.server.process.kill()
+    shutil.rmtree(stack.options.folder / "nats" / "jetstream")
+    return Lost(frozenset(lost), min(slots), max(slots))
+
+
+async def the_tables_follow(stack: LocalStack, nats: SecuredNats) -> None:
+    """Analytics sees that the log is another one, halts, and is told to fold it anew."""
+
+    async def halted() -> str:
+        async with httpx.AsyncClient(timeout=5) as client:
+            return (await client.get(f"{stack.urls['analytics']}/readyz")).text
+
+    await until(halted, lambda text: "created anew" in text, seconds=60)
+    rebuild = ("rebuild", "--accept-differences")
+    await asyncio.to_thread(command, nats, "analytics", "analytics", *rebuild, stack=stack)
+    await stack.ready("analytics")
+    await asyncio.to_thread(command, nats, "analytics", "analytics", "verify", stack=stack)
+    connection = await asyncpg.connect(stack.postgres_dsn)
+    try:
+        states = await connection.fetch(
+            "SELECT delivery FROM fingerpost.deliveries WHERE state = 'sent'"
+        )
+    finally:
+        await connection.close()
+    assert {row["delivery"] for row in states} == (await sent(stack)).keys()
+
+
+async def a_tap_counts(stack: LocalStack, sandbox: Sandbox, post: tuple[int, int]) -> None:
+    async with open_log(stack.nats_url) as log:
+        before = len(await log.events(CtaClicked))
+        await sandbox.tap(PERSON, *post, 0)
+        await until(partial(log.events, CtaClicked), lambda taps: len(taps) > before)
+
+
+async def start(stack: LocalStack, name: str) -> None:
+    stack.services[name].start()
+    await stack.ready(name)
+
+
+async def dues(stack: LocalStack) -> set[DeliveryId]:
+    async with open_log(stack.nats_url) as log:
+        return {d.delivery for kind in (GuideDue, PromoDue) for d in await log.events(kind)}
+
+
+async def sequences(stack: LocalStack) -> dict[DeliveryId, int]:
+    """Return each delivery that was sent, and where the log says so."""
+    async with open_log(stack.nats_url) as log:
+        return {
+            entry.envelope.data.delivery: entry.sequence
+            for entry in await log.reader.replay(("message.sent.*",))
+            if isinstance(entry.envelope.data, MessageSent)
+        }
+
+
+async def sent(stack: LocalStack) -> dict[DeliveryId, tuple[int, int]]:
+    """Return each delivery that was sent, and as which message."""
+    async with open_log(stack.nats_url) as log:
+        return {e.delivery: (e.chat_id, e.message_id) for e in await log.events(MessageSent)}
+
+
+async def undecided(stack: LocalStack) -> set[DeliveryId]:
+    """Return what is due and neither sent nor given up."""
+    async with open_log(stack.nats_url) as log:
+        decided = {
+            entry.envelope.data.delivery  # type: ignore[attr-defined]
+            for fact in ("sent", "skipped", "failed", "uncertain")
+            for entry in await log.reader.replay((f"message.{fact}.>",))
+            if getattr(entry.envelope.data, "retry_at", None) is None
+        }
+    return await dues(stack) - decided
+
+
+async def channels(sandbox: Sandbox) -> list[int]:
+    return [chat["chat_id"] for chat in await sandbox.chats() if chat["type"] == "channel"]
+
+
+async def posts_in(sandbox: Sandbox, chat: int) -> list[tuple[int, int]]:
+    return [(chat, message["message_id"]) for message in await sandbox.messages(chat)]
+
+
+async def posts(sandbox: Sandbox) -> list[tuple[int, int]]:
+    return [post for chat in await channels(sandbox) for post in await posts_in(sandbox, chat)]
+
+
+def sender_command(stack: LocalStack, nats: SecuredNats, *words: str) -> str:
+    """Run a command of the sender by a person: the sender may not ask for all that is due."""
+    return command(nats, "admin", "sender", *words, stack=stack)
+
+
+def command(
+    nats: SecuredNats, user: str, module: str, *words: str, stack: LocalStack | None = None
+) -> str:
+    """Run what the runbook says, and return what it prints."""
+    own = {}
+    if stack:
+        own = {**stack._settings(), "POSTGRES_DSN": dsn_of(ANALYTICS, stack.postgres_dsn)}
+    ended = run(
+        nats.command(user, [sys.executable, "-m", module, *words]),
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+    return ended.stdout
