@@ -137,25 +137,25 @@ async def test_any_of_the_secrets_may_sign(systems, secret):
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "headers",  # Made by the test: what is signed ages while others run.
     [
-        {},
-        {"webhook-id": "1"},
-        signed(b"another body"),
-        signed(b"{}", secret="whsec_" + "A" * 32),
-        signed(b"{}", late=timedelta(minutes=6)),
-        signed(b"{}", late=timedelta(minutes=-6)),
-        {**signed(b"{}"), "webhook-signature": "v1"},
-        {**signed(b"{}"), "webhook-signature": "v1,=,"},
-        {**signed(b"{}"), "webhook-signature": "v1,A"},
-        {**signed(b"{}"), "webhook-signature": "v1,\xff".encode("latin-1")},
-        {**signed(b"{}"), "webhook-timestamp": "nan"},
-        {**signed(b"{}"), "webhook-timestamp": "9" * 400},
-        {**signed(b"{}"), "webhook-id": "another"},
+        dict,
+        lambda: {"webhook-id": "1"},
+        lambda: signed(b"another body"),
+        lambda: signed(b"{}", secret="whsec_" + "A" * 32),
+        lambda: signed(b"{}", late=timedelta(minutes=6)),
+        lambda: signed(b"{}", late=timedelta(minutes=-6)),
+        lambda: {**signed(b"{}"), "webhook-signature": "v1"},
+        lambda: {**signed(b"{}"), "webhook-signature": "v1,=,"},
+        lambda: {**signed(b"{}"), "webhook-signature": "v1,A"},
+        lambda: {**signed(b"{}"), "webhook-signature": "v1,\xff".encode("latin-1")},
+        lambda: {**signed(b"{}"), "webhook-timestamp": "nan"},
+        lambda: {**signed(b"{}"), "webhook-timestamp": "9" * 400},
+        lambda: {**signed(b"{}"), "webhook-id": "another"},
     ],
 )
 async def test_without_a_valid_signature_there_is_nothing_but_401(systems, journal, headers):
-    response = await systems.http.post("/v1/conversions", content=b"{}", headers=headers)
+    response = await systems.http.post("/v1/conversions", content=b"{}", headers=headers())
 
     assert response.status_code == 401
     assert {"error", "remedy"} == response.json().keys()
