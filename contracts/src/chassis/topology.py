@@ -18,6 +18,7 @@ from nats.js.api import (
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamInfo,
 )
 from nats.js.errors import NotFoundError
 
@@ -26,12 +27,17 @@ from contracts.streams import Bucket, Consumer, Stream
 
 _WITHOUT_END = -1
 _MOVED = "fingerpost-moved"
+_NOTES = 5
 
 log = logger(__name__)
 
 
 class DestructiveChangeError(RuntimeError):
     """What stands in NATS differs in a way that could lose events; the text names the remedy."""
+
+
+class NotKeptError(RuntimeError):
+    """A stream's settings are written over, again and again."""
 
 
 class NotProvisionedError(RuntimeError):
@@ -67,10 +73,25 @@ async def move_out(
 
 
 async def note_moved(js: JetStreamContext, stream: Stream, moved: Moved) -> None:
-    """Let the stream say that events are moved out of it, before any is."""
-    config = (await js.stream_info(stream.name)).config
+    """Let the stream say that events are moved out of it, before any is.
+
+    Who changes the stream's settings at the same moment may write over it, and nothing in NATS
+    keeps the two apart: so it is read again, and said again. Raises NotKeptError where it never
+    stands.
+    """
     said = f"{moved.archive} {moved.through}"
-    await js.update_stream(config.evolve(metadata={**(config.metadata or {}), _MOVED: said}))
+    for _ in range(_NOTES):
+        config = (await js.stream_info(stream.name)).config
+        if (config.metadata or {}).get(_MOVED) == said:
+            return
+        await js.update_stream(config.evolve(metadata={**(config.metadata or {}), _MOVED: said}))
+    raise NotKeptError(f"stream {stream.name} does not keep its note: somebody else changes it")
+
+
+def copies(info: StreamInfo) -> int:
+    """Return how many servers have all of a stream: its leader, and who is up to date with it."""
+    others = (info.cluster.replicas if info.cluster else None) or ()
+    return 1 + sum(bool(other.current and not other.offline) for other in others)
 
 
 async def ensure_stream(

@@ -20,9 +20,10 @@ from analytics.console.archive import archive
 from analytics.console.forget import forget
 from analytics.domain.sealing import SEALED
 from analytics.projector import Projector
+from chassis import backup
 from chassis.clock import utc_now
 from chassis.console import RefusedError, UnavailableError
-from chassis.topology import ensure_consumer
+from chassis.topology import ensure_bucket, ensure_consumer
 from contracts.events import (
     BotStarted,
     CampaignDefined,
@@ -38,10 +39,11 @@ from contracts.events import (
 )
 from contracts.examples import CHANNEL, PROMO_DELIVERY, SLOT, example
 from contracts.ids import delivery_id
-from contracts.streams import EVENTS, SENDER_PROMO, SENDER_SENT
+from contracts.streams import BUCKETS, EVENTS, SENDER_PROMO, SENDER_SENT
 from contracts.subjects import slot_of
 from harness.histories import every_event, plan
 from harness.logs import Log
+from harness.servers import connected
 from harness.waiting import until
 
 from .conftest import CaughtUp, Database, Following, running
@@ -402,6 +404,129 @@ async def test_an_archive_that_is_damaged_or_another_is_refused_with_the_remedy(
         # What is folded already needs no archive: the tables go on.
         await log.say(example(CtaClicked, source_id="goes on"))
         await caught_up()
+
+
+async def save(nats_url: str, log: Log, folder: Path) -> None:
+    for bucket in BUCKETS:
+        await ensure_bucket(log.js, bucket, replicas=1)
+    async with connected(nats_url) as client:
+        await backup.save(client, folder)
+
+
+async def restore(nats_url: str, log: Log, folder: Path) -> None:
+    for name in backup.STREAMS:
+        await log.js.delete_stream(name)
+    async with connected(nats_url) as client:
+        await backup.restore(client, folder, replicas=1)
+
+
+async def test_a_restored_log_goes_on_with_its_own_archive(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path,
+    nats_url: str,
+) -> None:  # fmt: skip
+    folder = tmp_path / "archive"
+    await log.say(*story(4))
+    async with following():
+        await caught_up()
+        await move(database, log, folder)
+        before = await database.tables()
+    await save(nats_url, log, tmp_path / "backup")
+    await restore(nats_url, log, tmp_path / "backup")
+
+    await fold_anew(database, log, folder)
+    assert await database.tables() == before
+    await log.say(*story(5)[-7:])
+    async with following():
+        await caught_up()
+        await until_dropped(database, log, 1)
+        assert (await move(database, log, folder)).events == 5
+        assert await clean(database, log, folder)
+
+
+async def test_of_an_archive_newer_than_a_restored_log_no_more_is_read_than_the_log_says(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path,
+    nats_url: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("analytics.archiving.MOST_RECORDS", 7)
+    folder = tmp_path / "archive"
+    await log.say(*story(4))
+    async with following():
+        last = await caught_up()
+        await move(database, log, folder)
+        await save(nats_url, log, tmp_path / "backup")
+        await log.say(*(example(CtaClicked, source_id=f"lost{n}") for n in range(12)))
+        await caught_up()
+        assert (await move(database, log, folder)).events == 12
+    await restore(nats_url, log, tmp_path / "backup")
+    # What is said from now on takes the places of what was lost, and moved.
+    new = [example(CtaClicked, source_id=f"new{n}", user_id=OTHER) for n in range(16)]
+    await log.say(*new[:8])
+    await log.js.delete_consumer("EVENTS", "analytics-v1")
+    await database.fetch("DROP SCHEMA fingerpost_v1 CASCADE")
+
+    async with running(Projector(database.dsn, folder), log.connection):
+        await caught_up()
+        await log.say(*new[8:])
+        await caught_up()
+    clicks = await database.fetch("SELECT event_id, sequence FROM fingerpost.clicks")
+    found = {row["event_id"]: row["sequence"] for row in clicks}
+
+    old = {event.id for event in story(4) if isinstance(event, CtaClicked)}
+    assert set(found) == old | {event.id for event in new}
+    assert [found[event.id] for event in new] == list(range(last + 1, last + 17))
+    assert await clean(database, log, folder)
+    async with following():
+        await forget_them(database, log, folder, example(CtaClicked).user_id)
+        assert await database.value("SELECT count(*) FROM fingerpost.clicks") == len(found)
+        assert await clean(database, log, folder)
+
+
+async def test_what_only_a_newer_archive_still_has_is_not_written_over(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path,
+    nats_url: str,
+) -> None:  # fmt: skip
+    folder, aside = tmp_path / "archive", tmp_path / "aside"
+    await log.say(*story(4))
+    async with following():
+        await caught_up()
+        await move(database, log, folder)
+        old = set(folder.glob("*.parquet"))
+        await save(nats_url, log, tmp_path / "backup")
+        await log.say(*(example(CtaClicked, source_id=f"lost{n}") for n in range(12)))
+        await caught_up()
+        await move(database, log, folder)
+    newer = set(folder.glob("*.parquet")) - old
+    names = ", ".join(sorted(file.name for file in newer))
+    await restore(nats_url, log, tmp_path / "backup")
+    await fold_anew(database, log, folder)
+
+    for said in (0, 12):  # the log ends before, or has other events there
+        await log.say(*(example(CtaClicked, source_id=f"new{n}") for n in range(said)))
+        async with following():
+            await caught_up()
+            with pytest.raises(RefusedError, match=f"move these files out .*: {names}"):
+                await move(database, log, folder)
+        assert set(folder.glob("*.parquet")) == old | newer
+
+    aside.mkdir()
+    for file in newer:
+        file.rename(aside / file.name)
+    async with following():
+        await until_dropped(database, log, 1)
+        assert (await move(database, log, folder)).events == 12
+        assert await clean(database, log, folder)
+
+
+async def fold_anew(database: Database, log: Log, folder: Path) -> None:
+    """Do what the halted projector says: the log was created anew."""
+    await commands.rebuild(
+        database.dsn,
+        log.connection,
+        swap=True,
+        accept_differences=True,
+        tell=lambda _: None,
+        archive=folder,
+    )
 
 
 async def test_without_the_setting_what_needs_the_archive_says_so(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,13 +19,15 @@ from analytics.domain.messages import Decoded, Message
 from analytics.feed import Feed
 from analytics.projector import Projector
 from analytics.store import WRITE_SECONDS, Store
+from chaos.proxy import Proxy
+from chassis.log import Publisher, Reader
 from chassis.topology import ensure_stream
 from contracts.events import CtaClicked
 from contracts.examples import example
 from contracts.streams import EVENTS, analytics_consumer
 from harness.logs import Log, open_log
 from harness.plain_fold import tables_of
-from harness.servers import embedded_nats
+from harness.servers import connected, embedded_nats
 from harness.waiting import until
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
@@ -326,6 +329,59 @@ async def test_a_tail_that_is_lost_and_written_over_while_it_is_followed_halts_t
         async with open_log(server.url) as other:
             await other.say(*taps(5, "new"))
         problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
+    await server.process.kill()
+    assert "lost" in problem
+    assert await database.checkpoint() == 5
+
+
+async def test_a_log_that_changed_while_nobody_listened_is_looked_at_before_it_is_read_on(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link is cut, and whole again, during one long write: no silence tells of it.
+
+    The server's consumer goes on behind what it handed over, and numbers that as if nothing were.
+    """
+    monkeypatch.setattr("analytics.feed.MOST", 1)  # so that the next is asked for after the write
+    written, go_on = asyncio.Event(), asyncio.Event()
+    acknowledge = Feed.acknowledge
+
+    async def slowly(feed: Feed, last: Message) -> None:
+        await acknowledge(feed, last)
+        if last.sequence == 5:
+            written.set()
+            await go_on.wait()
+
+    monkeypatch.setattr(Feed, "acknowledge", slowly)
+    server = embedded_nats(tmp_path)
+    await server.start()
+    async with open_log(server.url) as log:
+        await log.say(*taps(3))
+    await server.process.stop()
+    (messages,) = (tmp_path / "nats").rglob("EVENTS/msgs")
+    shutil.copytree(messages, tmp_path / "backup")
+    await server.start()
+
+    projector, link = Projector(database.dsn), Proxy(urlsplit(server.url).port or 0)
+    await link.start()
+    async with connected(f"nats://127.0.0.1:{link.port}") as client:
+        js = client.jetstream()
+        far = Log(js, Publisher(js, source="test"), Reader(js))
+        async with running(projector, far.connection):
+            await far.say(*taps(2, "lost"))
+            await written.wait()
+            link.cut()
+
+            await server.process.stop()
+            shutil.rmtree(messages)
+            shutil.copytree(tmp_path / "backup", messages)
+            await server.start()
+            async with open_log(server.url) as log:
+                await log.say(*taps(5, "new"))
+            link.heal()
+            await far.js.stream_info("EVENTS")
+            go_on.set()
+            problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
+    await link.stop()
     await server.process.kill()
     assert "lost" in problem
     assert await database.checkpoint() == 5

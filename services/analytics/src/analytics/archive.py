@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from errno import ENOLCK, EOPNOTSUPP
+from fcntl import LOCK_EX, LOCK_NB, flock
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -88,11 +90,15 @@ class Manifest:
 
 
 class Archive:
-    """The archive in one folder; one writes at a time, any number read."""
+    """The archive in one folder; one writes at a time, any number read.
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    Read is what stands up to `till`, None for all.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, *, till: int | None = None) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._till = till
 
     @classmethod
     def begin(cls, folder: Path, stream_created: str) -> "Archive":
@@ -118,9 +124,16 @@ class Archive:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HaltError(f"{folder / _MANIFEST} cannot be read ({error!r})", _RESTORE) from error
 
+    def up_to(self, through: int) -> "Archive":
+        """Return the same, to be read up to `through`, as its log says.
+
+        What follows here the log has itself; or it was restored, and has other events there.
+        """
+        return Archive(self.folder, self.manifest, till=through)
+
     def check(self) -> None:
-        """Raise HaltError where a file is missing, or has another size."""
-        for file in self.manifest.files:
+        """Raise HaltError where a file that is read is missing, or has another size."""
+        for file in self._files():
             path = self.folder / file.name
             size = path.stat().st_size if path.is_file() else None
             if size != file.bytes:
@@ -147,9 +160,14 @@ class Archive:
 
     def after(self, sequence: int) -> Iterator[list[Record]]:
         """Yield what stands behind `sequence`, in the log's order, a file at a time."""
-        for file in self.manifest.files:
+        for file in self._files():
             if file.last > sequence:
                 yield [one for one in self.records(file) if one.sequence > sequence]
+
+    def behind(self, through: int) -> list[File]:
+        """Return the files behind `through` that are there."""
+        newer = (file for file in self.manifest.files if file.last > through)
+        return [file for file in newer if (self.folder / file.name).exists()]
 
     def add(self, records: Sequence[Record]) -> None:
         """Add what follows, as one file; it is there, or nothing is."""
@@ -190,6 +208,10 @@ class Archive:
                     path.unlink()
             _sync(self.folder)
 
+    def _files(self) -> list[File]:
+        # The log says of whole files that they were moved: `till` is the end of one.
+        return [f for f in self.manifest.files if self._till is None or f.last <= self._till]
+
     def _write(self, records: Sequence[Record]) -> File:
         packed = _packed(records)
         digest = sha256(packed).hexdigest()
@@ -201,6 +223,32 @@ class Archive:
     def _replace(self, manifest: Manifest) -> None:
         _put(self.folder / _MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
         self.manifest = manifest
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Keep others of this machine, or of a volume that knows locks, from writing; False: one does.
+
+    Beside the lock in Postgres, which ends with its connection.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in {ENOLCK, EOPNOTSUPP}:  # of a volume that knows no locks
+            raise
+    return True
 
 
 def names_one_of(people: Collection[str], facts: Sequence[str]) -> Callable[[str], bool]:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Literal, cast
 
 from nats.js.api import AckPolicy, ConsumerInfo
+from nats.js.errors import NotFoundError
 
 from analytics.archive import MOST_BYTES, MOST_RECORDS, Archive, Record
-from analytics.continuity import last_sequence, past
+from analytics.continuity import last_sequence, noted, unnoted
 from analytics.domain.guard import HaltError
-from analytics.domain.messages import Message
+from analytics.domain.messages import Message, decode
 from analytics.domain.sealing import (
     BYTES_OF_A_SUBJECT,
     MESSAGES,
@@ -31,12 +32,12 @@ from analytics.domain.sealing import (
     bound,
     too_young,
 )
-from analytics.feed import Feed
+from analytics.feed import Feed, FeedError
 from analytics.postgres import Postgres
 from analytics.schema import ANALYSTS
 from chassis.clock import Clock
 from chassis.service import Connection
-from chassis.topology import Moved, move_out, moved_out, note_moved
+from chassis.topology import Moved, NotKeptError, move_out, moved_out, note_moved
 from contracts.events import CampaignDefined
 from contracts.streams import EVENTS
 from contracts.subjects import CAMPAIGNS, due_of
@@ -120,25 +121,26 @@ class Archiving:
 
     async def look(self, before: datetime) -> Moving:
         """Tell what `run` would move."""
-        archive = await self._open()
+        await self._open()
         moving = Moving(bound=await self._bound())
-        async for record in self._sealed(archive, moving.bound, before):
+        async for record in self._sealed(await self._noted(), moving.bound, before):
             moving.add(record)
         return moving
 
     async def run(self, before: datetime) -> Moving:
         """Move what was said until `before`; raises HaltError, StillReadError, FeedError."""
         archive = await self._open() or await self._begin()
-        # What the log does not say was moved still stands in it, but for who was forgotten since.
-        moved_before = await moved_out(self._log.js, EVENTS)
-        await asyncio.to_thread(archive.back_to, moved_before.through if moved_before else 0)
+        till = await self._noted()
+        if not await self._lost_note():
+            # What the log does not say was moved still stands in it, but for who was forgotten.
+            await self._spare_what_was_lost(archive, till)
+            await asyncio.to_thread(archive.back_to, till)
         await asyncio.to_thread(archive.sweep)
         moving = Moving(bound=await self._bound())
         await self._write(archive, moving, before)
         if through := archive.manifest.through:
             left = await self._compare(archive)
-            moved = Moved(archive.manifest.name, through)
-            await note_moved(self._log.js, EVENTS, moved)
+            await self._note(archive)
             await self._wait(through)
             await self._remove(archive, left)
         return moving
@@ -146,10 +148,9 @@ class Archiving:
     async def _open(self) -> Archive | None:
         """Return the archive in the folder, None for none yet; raises HaltError for another's."""
         # One that the log names is its own, also where the log was restored, and so created anew.
-        if archive := await past(self._log.js, self._folder):
-            return archive
+        own = await noted(await moved_out(self._log.js, EVENTS), self._folder)
         archive = await asyncio.to_thread(Archive.open, self._folder)
-        if archive and archive.manifest.stream_created != await self._created():
+        if archive and not own and archive.manifest.stream_created != await self._created():
             raise HaltError(
                 f"{self._folder} holds the archive of a log that was created at"
                 f" {archive.manifest.stream_created}",
@@ -159,6 +160,58 @@ class Archiving:
 
     async def _begin(self) -> Archive:
         return await asyncio.to_thread(Archive.begin, self._folder, await self._created())
+
+    async def _noted(self) -> int:
+        """Return up to where the log says that events were moved, 0 for none."""
+        moved = await moved_out(self._log.js, EVENTS)
+        return moved.through if moved else 0
+
+    async def _lost_note(self) -> bool:
+        """Tell whether events were moved of which the log says nothing any more: say it again."""
+        moved = await moved_out(self._log.js, EVENTS)
+        return await unnoted(self._log.js, self._folder, moved) is not None
+
+    async def _note(self, archive: Archive) -> None:
+        """Let the log say what is moved; raises HaltError where another writes the archive."""
+        # The lock ends with its connection, and then somebody else may be at work.
+        await self._connection.fetchval("SELECT 1")
+        if await asyncio.to_thread(archive.changed):
+            raise HaltError(
+                f"somebody else wrote to the archive in {archive.folder} meanwhile",
+                "what was not moved still stands in the log; repeat",
+            )
+        try:
+            await note_moved(
+                self._log.js, EVENTS, Moved(archive.manifest.name, archive.manifest.through)
+            )
+        except NotKeptError as error:
+            raise FeedError(str(error)) from error
+
+    async def _spare_what_was_lost(self, archive: Archive, noted: int) -> None:
+        """Raise HaltError where files would be written anew that hold what the log has lost."""
+        newer = archive.behind(noted)
+        if not newer:
+            return
+        last = (await asyncio.to_thread(archive.records, newer[-1]))[-1]
+        if await self._was_lost(last):
+            names = ", ".join(file.name for file in newer)
+            raise HaltError(
+                f"the log says that events up to sequence {noted} were moved, and has lost what the"
+                f" archive in {archive.folder} holds behind them: it was restored from an older"
+                " backup",
+                f"move these files out of the folder and keep them, then repeat: {names}",
+            )
+
+    async def _was_lost(self, record: Record) -> bool:
+        """Tell whether the log ends before a record, or has another event in its place."""
+        if await last_sequence(self._log.js) < record.sequence:
+            return True
+        try:
+            found = await self._log.js.get_msg(EVENTS.name, record.sequence)
+        except NotFoundError:  # its person was forgotten since
+            return False
+        there = Message(record.sequence, found.subject or "", {}, found.data or b"")
+        return decode(there).identity != decode(record.message).identity
 
     async def _created(self) -> str:
         info = await self._log.js.stream_info(EVENTS.name)
@@ -179,7 +232,8 @@ class Archiving:
     async def _write(self, archive: Archive, moving: Moving, before: datetime) -> None:
         records: list[Record] = []
         size = 0
-        async for record in self._sealed(archive, moving.bound, before):
+        begin = archive.manifest.through
+        async for record in self._sealed(begin, moving.bound, before):
             records.append(record)
             moving.add(record)
             size += len(record.data) + len(record.headers)
@@ -190,11 +244,8 @@ class Archiving:
         if records:
             await asyncio.to_thread(archive.add, records)
 
-    async def _sealed(
-        self, archive: Archive | None, till: Bound, before: datetime
-    ) -> AsyncIterator[Record]:
-        """Yield what is to be moved and not in the archive yet."""
-        begin = archive.manifest.through if archive else 0
+    async def _sealed(self, begin: int, till: Bound, before: datetime) -> AsyncIterator[Record]:
+        """Yield what is to be moved behind sequence `begin`."""
         limit = (before - _EPOCH) // (before.resolution) * 1_000
         async for record in self._standing():
             if record.sequence > till.sequence or record.stored_at >= limit:
@@ -258,9 +309,11 @@ class Archiving:
         done = 0
         for file in archive.manifest.files:  # in steps: each is answered soon
             if file.last >= left[0]:
+                await self._note(archive)
                 await move_out(self._log.js, EVENTS, SEALED, through=file.last)
                 done += file.records
                 self._tell(Progress("removing", done))
+        await self._note(archive)  # who read the log's settings before it may have written since
 
     async def _consumers(self) -> list[ConsumerInfo]:
         found: list[ConsumerInfo] = []

@@ -20,13 +20,21 @@ from analytics.console.clicks import clicks
 from analytics.console.forget import forget
 from analytics.forgetting import Progress as Forgetting
 from chassis.clock import utc_now
-from chassis.console import EXIT_REFUSED, CommandError, console, fail, quiet_logs, settled, tell
+from chassis.console import (
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    CommandError,
+    console,
+    fail,
+    quiet_logs,
+    settled,
+    tell,
+)
 from chassis.service import Connection, spare_the_collector
 
 Question = Callable[[Connection], Awaitable[Answer]]
 Ask = Callable[[Question], Answer]
 
-EXIT_INTERRUPTED = 130
 _TELL_SECONDS = 1.0
 
 
@@ -127,13 +135,14 @@ async def _forget(dsn: str, log: Connection, asked: Namespace, archive: Path | N
 
 
 async def _archive(dsn: str, log: Connection, asked: Namespace, folder: Path | None) -> Answer:
+    now = await log.reader.time()  # as services go by it, whatever the clock of this machine says
     return await archive(
         dsn,
         log,
         folder,
         before=asked.before,
         dry_run=asked.dry_run,
-        clock=utc_now,
+        clock=lambda: now,
         tell=_Meter().moved,
     )
 

@@ -242,11 +242,13 @@ class Forgetting:
     async def _archive(self) -> Archive | None:
         """Return the archive as it is now; raises HaltError where it is not there.
 
-        Also one of which the log says nothing yet, as who wrote it was stopped.
+        Also one of which the log says nothing yet, as who wrote it was stopped: it is written, and
+        not read, as the log has all that it has.
         """
         archive = await past(self._log.js, self._folder)
         if archive is None and self._folder:
             archive = await asyncio.to_thread(Archive.open, self._folder)
+            archive = archive.up_to(0) if archive else None
         return archive
 
     async def _read_archive(self, people: Sequence[_Person]) -> None:
@@ -385,12 +387,12 @@ def _said_at(message: Message) -> datetime:
 
 
 def _people_in(archive: Archive) -> set[int]:
-    """Return who is named by the subjects of what was moved."""
+    """Return who is named by the subjects of all that is in the files."""
     of_people = tuple(fact.removesuffix(">") for fact in OF_PEOPLE)
     tokens = {
         one.subject.split(".")[2]
-        for records in archive.after(0)
-        for one in records
+        for file in archive.manifest.files
+        for one in archive.records(file)
         if one.subject.startswith(of_people)
     }
     return {int(token) for token in tokens if token.isdecimal()}

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from analytics.archive import Archive
-from analytics.archiving import Archiving, Progress, StillReadError
+from analytics.archive import Archive, alone
+from analytics.archiving import Archiving, Moving, Progress, StillReadError
 from analytics.console.answers import Archived
 from analytics.console.catalogue import check_ours, database, live
 from analytics.domain.sealing import ARCHIVING
@@ -14,6 +14,11 @@ from chassis.clock import Clock
 from chassis.console import RefusedError, UnavailableError
 from chassis.service import Connection
 from contracts.streams import EVENTS
+
+_AT_WORK = (
+    "somebody moves events to the archive, or forgets people, at this moment",
+    "repeat the command once that is over",
+)
 
 
 async def archive(
@@ -37,13 +42,10 @@ async def archive(
                 f"{before:%Y-%m-%d} is too young: {why}", "name that day, or an earlier one"
             )
         if not await lead(connection, ARCHIVING):
-            raise UnavailableError(
-                "somebody moves events to the archive, or forgets people, at this moment",
-                "repeat the command once that is over",
-            )
+            raise UnavailableError(*_AT_WORK)
         size = await _stream_bytes(log)
         try:
-            moving = await (archiving.look(before) if dry_run else archiving.run(before))
+            moving = await (archiving.look(before) if dry_run else _run(archiving, folder, before))
         except StillReadError as error:
             raise UnavailableError(
                 f"nothing was removed from the log: {error}",
@@ -64,6 +66,13 @@ async def archive(
             files=len(kept.manifest.files) if kept else 0,
             archived=kept.manifest.records if kept else 0,
         )
+
+
+async def _run(archiving: Archiving, folder: Path, before: datetime) -> Moving:
+    with alone(folder) as lone:
+        if not lone:
+            raise UnavailableError(*_AT_WORK)
+        return await archiving.run(before)
 
 
 async def _stream_bytes(log: Connection) -> int:
