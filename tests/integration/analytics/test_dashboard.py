@@ -1,10 +1,14 @@
 """The service as a process: its pages, exports and errors, and the page in a real browser."""
 
+import asyncio
 import csv
 import io
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import quote
 
+import asyncpg
 import httpx
 import pytest
 from arro3.io import read_parquet
@@ -204,6 +208,59 @@ async def test_what_cannot_be_shown_is_refused_with_a_reason(
             answer = await client.get("/deliveries", params={"state": state, "period": "all"})
             assert answer.status_code == 200
     assert await database.tables() == before
+
+
+async def test_pages_that_count_are_drawn_two_at_once_and_refused_where_twenty_wait(
+    log: Log, analytics: Analytics, caught_up: CaughtUp, database: Database
+) -> None:
+    await ready(analytics)
+    await log.say(*posts(), example(CtaClicked))
+    await caught_up()
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=analytics.url, timeout=60, limits=limits) as client:
+
+        async def ask(day: int) -> httpx.Response:
+            return await client.get("/", params={"since": f"2026-01-{day:02}"})
+
+        async def counting() -> int:
+            return int(
+                await database.value(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND application_name = 'fingerpost-analytics-dashboard'"
+                )
+            )
+
+        async with held(database, "fingerpost_v1.stretches"):
+            asked = [asyncio.create_task(ask(day)) for day in range(1, 31)]
+
+            async def refused() -> list[httpx.Response]:
+                return [task.result() for task in asked if task.done()]
+
+            early = await until(refused, lambda found: len(found) == 30 - 22)
+            assert await until(counting, lambda found: found == 2) == 2
+            # Who waits holds no connection: what counts nothing is drawn meanwhile.
+            for page in ("/deliveries", "/projection", f"/people/{PERSON}"):
+                assert (await client.get(page)).status_code == 200
+            assert await counting() == 2
+        answers = await asyncio.gather(*asked)
+
+        assert {answer.status_code for answer in early} == {503}
+        assert {answer.headers["Retry-After"] for answer in early} == {"2"}
+        assert all("20 pages wait already to be drawn." in answer.text for answer in early)
+        assert sorted(answer.status_code for answer in answers) == [200] * 22 + [503] * 8
+        assert (await ask(1)).status_code == (await ask(31)).status_code == 200
+
+
+@asynccontextmanager
+async def held(database: Database, table: str) -> AsyncIterator[None]:
+    """Keep everybody from reading a table."""
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

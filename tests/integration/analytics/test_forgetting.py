@@ -9,13 +9,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
-from analytics.console import commands
+from analytics.api.lists import LISTS
+from analytics.api.routes import Api
+from analytics.console import commands, conversions, report
 from analytics.console.answers import Forgotten
 from analytics.console.forget import forget
+from analytics.dashboard.pages import Pages
+from analytics.dashboard.routes import Dashboard
+from analytics.dashboard.tail import Tail
 from analytics.domain.messages import Decoded, Message, decode
 from analytics.forgetting import Progress
+from analytics.reports import Reports
 from analytics.schema.views import VIEWS
 from chassis.console import UnavailableError
 from contracts.events import (
@@ -44,6 +52,13 @@ PERSON = 77_000_123_456
 OTHER = 77_000_999_999
 LATER = delivery_id("promos", CHANNEL, SLOT + timedelta(hours=4))
 NOBODY_S = {"user_id", "conversion"}
+NAMING = {"clicks", "starts", "conversions", "attribution", "projection_status"}
+"""Lists whose rows are acts of people, or tell how far the tables are."""
+SHOWN = (
+    *("/", "/campaigns", "/campaigns/promos", "/campaigns/guides", "/deliveries"),
+    *(f"/export/{name}.csv" for name in ("variants", "campaigns", "channels", "trend", "hours")),
+)
+CHOICES = ({"period": "all"}, {"period": "7d", "zone": "Asia/Tokyo", "channel": CHANNEL})
 
 
 class StoppedError(Exception):
@@ -111,6 +126,33 @@ async def totals(database: Database) -> dict[str, Counter[str]]:
     assert found["promo_conversion"]
     assert found["attribution"]
     return found
+
+
+async def shown(database: Database) -> dict[str, str]:
+    """Return every page, list and report that sums up, as people and programs get them."""
+    reports = Reports(database.dsn)
+    pages = Pages(reports, last_sequence=lambda: 0)
+    dashboard = Dashboard(reports, pages, Tail(), clock=next_day, stopping=lambda: False)
+    app = Starlette(routes=[*Api(reports).routes(), *dashboard.routes()])
+    asked = [(place, choice) for place in SHOWN for choice in CHOICES]
+    asked += [(f"/v1/{one.name}", {}) for one in LISTS if one.name not in NAMING]
+    asked.append(("/v1/clicks/count", {}))
+    found = {}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://analytics") as client:
+        for place, choice in asked:
+            answer = await client.get(place, params=choice)
+            assert answer.status_code == 200, answer.url
+            found[str(answer.url)] = answer.text
+    await reports.close()
+    for campaign in ("promos", "guides"):
+        said = await conversions.report(database.dsn, campaign, "", "", next_day)
+        found[f"report {campaign}"] = report.text(said)
+    return found
+
+
+def next_day() -> datetime:
+    return SLOT + timedelta(days=1)
 
 
 async def order(
@@ -200,6 +242,41 @@ async def test_a_person_is_gone_from_log_and_tables_and_every_total_stays(
         assert await totals(database) == before
         assert await traces(database, tmp_path, PERSON) == []
         assert await order(database, log, PERSON) == Forgotten(people=1, acts=0, erased=0)
+
+
+async def test_every_page_list_and_report_shows_the_same_before_and_after_and_when_rebuilt(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp
+) -> None:
+    others = [act for person in range(OTHER, OTHER + 3) for act in acts(person)[:-1]]
+    await log.say(*posts(), *others)
+    async with following():
+        await caught_up()
+        without = await shown(database)
+        await log.say(*acts(PERSON))
+        await caught_up()
+        before = await shown(database)
+        # What this person did stands everywhere but where nobody's acts do.
+        same = {place.partition("?")[0] for place in before if before[place] == without[place]}
+        assert {place.rpartition("/")[2] for place in same} == {
+            *("deliveries", "campaigns", "variants")
+        }
+        assert "http://analytics/campaigns" not in same
+
+        for steps in (3, 7):
+            with pytest.raises(StoppedError):
+                await order(database, log, PERSON, tell=stop_at(steps))
+            await caught_up()
+            assert await shown(database) == before, steps
+        assert (await order(database, log, PERSON)).people == 1
+        await caught_up()
+        assert await shown(database) == before
+
+        rebuilt = await commands.rebuild(
+            database.dsn, log.connection, swap=True, accept_differences=False, tell=lambda _: None
+        )
+
+        assert rebuilt.equal
+        assert await shown(database) == before
 
 
 async def test_a_payment_that_comes_again_is_still_known(

@@ -13,6 +13,7 @@ from analytics.domain.cells import cell
 from analytics.domain.chart import HEIGHT, draw, scale, week
 from analytics.domain.figures import Rate, rate, reach
 from analytics.domain.filters import Span
+from analytics.reports import BusyError
 from harness.waiting import until
 
 NOW = datetime(2026, 3, 1, 12, 30, 20, tzinfo=UTC)
@@ -28,6 +29,7 @@ class Tables:
         self.made = 0
         self.state_is = 1
         self.away = False
+        self.busy = False
 
     async def state(self) -> object:
         if self.away:
@@ -35,6 +37,8 @@ class Tables:
         return self.state_is
 
     async def make(self) -> Content:
+        if self.busy:
+            raise BusyError("too many wait already")
         self.made += 1
         number = self.made
         await asyncio.sleep(0.01)
@@ -95,6 +99,23 @@ async def test_the_last_page_stays_with_a_notice_while_postgres_is_away() -> Non
     assert await until(text, lambda seen: "old" in seen) == "1 old"
     tables.away = False
     assert await until(text, lambda seen: "old" not in seen) == "2"
+
+
+async def test_a_page_stays_as_it_was_while_too_many_are_drawn() -> None:
+    tables = Tables()
+    shared = tables.drawings()
+
+    async def text() -> str:
+        return (await shared.get("/", tables.make)).html
+
+    await text()
+    tables.busy, tables.state_is = True, 2
+    with pytest.raises(BusyError):
+        await shared.get("/other", tables.make)
+    await asyncio.sleep(0.5)
+    assert {await text(), await text()} == {"1"}
+    tables.busy = False
+    assert await until(text, lambda seen: seen != "1", seconds=4) == "2"
 
 
 async def test_a_page_that_was_never_drawn_says_that_postgres_is_away() -> None:

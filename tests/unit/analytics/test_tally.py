@@ -1,6 +1,7 @@
 """What people did, counted from packed acts: the same as sets of people say."""
 
-from collections import defaultdict
+import tracemalloc
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,10 +9,12 @@ from struct import pack
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics.domain.acts import Acts, Minutes, Packed
 from analytics.domain.chart import scale
 from analytics.domain.figures import Figures
 from analytics.domain.filters import Span
@@ -26,7 +29,8 @@ from analytics.domain.packing import (
     micros,
     stretches_of,
 )
-from analytics.domain.tally import Acts, Packed, Posts, Revenue, Tally
+from analytics.domain.people import alike
+from analytics.domain.tally import Keys, Posts, Revenue, Tally
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 MONTH = Span(NOON - timedelta(days=15), NOON + timedelta(days=15))
@@ -42,9 +46,20 @@ class Done(NamedTuple):
     at: datetime = NOON
 
 
-def tally(done: Iterable[Done], *, cells: int = len(CELLS)) -> Tally:
+def tally(
+    *parts: Iterable[Done], cells: int = len(CELLS), by: Keys = BY_VARIANT, most: int = 100
+) -> Tally:
     posts = [Posts(*cell, key_of(str(place))) for place, cell in enumerate(CELLS[:cells])]
-    return Tally(posts, read(done), chosen=cells < len(CELLS))
+    counted = Tally(posts, by=[by], chosen=cells < len(CELLS), most=most)
+    return counted_all(counted, *(read(done) for done in parts))
+
+
+def counted_all(counted: Tally, *parts: Acts) -> Tally:
+    while not counted.whole:
+        for acts in parts:
+            counted.add(acts)
+        counted.settle()
+    return counted
 
 
 def read(done: Iterable[Done]) -> Acts:
@@ -101,10 +116,12 @@ MOMENTS = st.sampled_from([NOON, MONTH.start, MONTH.end, MONTH.end - timedelta(m
 HISTORIES = st.lists(st.builds(Done, st.integers(0, 5), PEOPLE, st.integers(0, 3), MOMENTS))
 
 
-@given(HISTORIES)
+@given(HISTORIES, st.integers(1, 30), st.sampled_from([1, 3, 100]))
 @settings(deadline=None)
-def test_people_are_counted_as_sets_of_them_are(done: list[Done]) -> None:
-    groups, total = tally(done).figures(BY_VARIANT)
+def test_people_are_counted_as_sets_of_them_are(done: list[Done], size: int, most: int) -> None:
+    parts = [done[start : start + size] for start in range(0, len(done), size)]
+
+    groups, total = tally(*parts, most=most).figures(BY_VARIANT)
 
     assert {(one.campaign, one.variant): counts(one) for one in groups} == by_sets(
         done, lambda place: CELLS[place][:2]
@@ -115,7 +132,7 @@ def test_people_are_counted_as_sets_of_them_are(done: list[Done]) -> None:
 @given(HISTORIES)
 @settings(deadline=None)
 def test_who_acts_under_two_variants_is_one_person_of_the_campaign(done: list[Done]) -> None:
-    groups, _ = tally(done).figures(("campaign",))
+    groups, _ = tally(done, by=("campaign",)).figures(("campaign",))
 
     assert {one.campaign: counts(one) for one in groups} == by_sets(done, lambda p: CELLS[p][0])
 
@@ -132,8 +149,7 @@ def test_a_variant_that_was_posted_or_earned_is_there_though_nobody_tapped() -> 
         Revenue("tea", "b", "@one", "EUR", Decimal("-0.10")),
     ]
 
-    counted = Tally(posts, read([]), chosen=False)
-    counted.credit(read([]), earned)
+    counted = counted_all(Tally(posts, earned, by=[BY_VARIANT], chosen=False), read([]))
     groups, total = counted.figures(BY_VARIANT)
 
     assert groups == [
@@ -157,9 +173,9 @@ def test_the_first_act_is_the_earliest_tap_or_post_within_the_period() -> None:
     posts = [Posts("tea", "a", "@one", key_of("0"), first=NOON)]
     done = read([Done(0, 1, TAP, early), Done(5, 1, ROBOT, late), Done(0, 1, START, MONTH.start)])
 
-    assert Tally(posts, done, chosen=True).first == late
-    assert Tally(posts, read([]), chosen=True).first == NOON
-    assert Tally([], read([]), chosen=False).first is None
+    assert counted_all(Tally(posts, by=[], chosen=True), done).first == late
+    assert counted_all(Tally(posts, by=[], chosen=True), read([])).first == NOON
+    assert counted_all(Tally([], by=[], chosen=False)).first is None
 
 
 @pytest.mark.parametrize(
@@ -178,13 +194,74 @@ def test_hours_of_the_day_when_clocks_change_are_told_by_the_clock() -> None:
     assert tally(taps).hours(ZoneInfo("Europe/Berlin")) == [(7, 1, 1), (7, 3, 1)]
 
 
-def test_what_was_traced_counts_beside_what_has_its_delivery() -> None:
-    taps, turned = (
-        [Done(0, 1, TAP), Done(0, 2, TAP), Done(0, 1, CONVERSION)],
-        Done(0, 2, CONVERSION),
-    )
+def test_who_came_in_one_part_is_known_in_the_next() -> None:
+    taps = [Done(0, 1, TAP), Done(0, 2, TAP), Done(0, 1, CONVERSION)]
+    traced = [Done(0, 2, CONVERSION), Done(5, 1, CONVERSION)]
 
-    counted = tally(taps, cells=1)
-    counted.credit(read([turned, Done(5, 1, CONVERSION)]), [])
+    counted = tally(traced, taps, cells=1)
 
     assert counts(counted.figures(BY_VARIANT)[1]) == (2, 0, 2, 0, 0, 0, 2, 2)
+
+
+def test_where_there_is_no_room_for_everybody_acts_are_asked_for_again() -> None:
+    done = [Done(who % 4, who % 300 + 1, TAP) for who in range(1_000)]
+    asked = 0
+    posts = [Posts(*cell, key_of(str(place))) for place, cell in enumerate(CELLS)]
+    counted = Tally(posts, by=[BY_VARIANT], chosen=False, most=300)
+    while not counted.whole:
+        counted.add(read(done))
+        counted.settle()
+        asked += 1
+
+    groups, total = counted.figures(BY_VARIANT)
+
+    assert 3 <= asked < 9
+    assert counts(total) == by_sets(done, lambda _: "all")["all"]
+    assert {(one.campaign, one.variant): counts(one) for one in groups} == by_sets(
+        done, lambda place: CELLS[place][:2]
+    )
+
+
+@pytest.mark.parametrize("step", [1, 2**32, 3**30])
+def test_the_same_place_stands_for_equal_numbers_and_for_no_others(step: int) -> None:
+    numbers = np.random.default_rng(1).integers(-5_000, 5_000, 20_000) * step
+
+    found = alike(numbers)
+
+    assert (numbers[found] == numbers).all()
+    assert len(set(found.tolist())) == len(set(numbers.tolist()))
+
+
+def test_four_times_as_many_acts_take_no_more_memory() -> None:
+    few, many = (_peak(parts) for parts in (5, 20))
+
+    assert many < 1.2 * few
+
+
+def _peak(parts: int) -> int:
+    """Return the most bytes that were held while so many parts of 10,000 acts were counted."""
+    counted = Tally([Posts(*CELLS[0], key_of("0"))], by=[BY_VARIANT], chosen=False, most=20_000)
+    delivery = np.frombuffer(key_of("0"), ">i8").astype(np.int64)
+    tracemalloc.start()
+    try:
+        while not counted.whole:
+            for part in range(parts):
+                people = np.arange(part * 10_000, (part + 1) * 10_000)
+                moments = np.full(people.size, micros(NOON)) + people
+                kinds = np.full(people.size, TAP, np.uint8)
+                counted.add(Acts(delivery.repeat(people.size), people, moments, kinds))
+            counted.settle()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.lists(st.integers(-5, 5) | st.integers(-(2**40), 2**40))))
+def test_minutes_are_counted_however_far_apart_they_are(parts: list[list[int]]) -> None:
+    minutes = Minutes()
+    for part in parts:
+        minutes.add(np.array(part, np.int64) * 1_000_000)
+
+    found = dict(zip(*(some.tolist() for some in minutes.all()), strict=True))
+
+    assert found == Counter(second // 60 for part in parts for second in part)

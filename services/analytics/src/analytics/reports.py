@@ -15,7 +15,8 @@ Row = Mapping[str, Any]
 
 _CONNECTIONS = 8
 _CONNECT_SECONDS = 2
-_QUERY_SECONDS = 32
+QUERY_SECONDS = 32
+_COUNTING, _WAITING = 2, 20
 _SESSION = {
     "application_name": "fingerpost-analytics-dashboard",
     "default_transaction_read_only": "on",
@@ -30,6 +31,14 @@ _SESSION = {
 Pooled: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
+class BusyError(RuntimeError):
+    """So many ask already that this one is not taken on; says of what."""
+
+
+class SlowError(TimeoutError):
+    """An answer took longer than anybody waits for it."""
+
+
 class Reports:
     """Queries of the dashboard; connects when first asked, and again after every fault."""
 
@@ -37,6 +46,9 @@ class Reports:
         self._dsn = dsn
         # One is left for the check: who asks much must not make the service seem away.
         self._room = asyncio.Semaphore(_CONNECTIONS - 1)
+        # Counting acts takes memory and a processor: more at once would be no faster.
+        self._counting = asyncio.Semaphore(_COUNTING)
+        self._taken = 0
         self._opened: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def keep(self, _: Connection) -> None:
@@ -66,12 +78,12 @@ class Reports:
                 min_size=0,
                 max_size=_CONNECTIONS,
                 timeout=_CONNECT_SECONDS,
-                command_timeout=_QUERY_SECONDS,
+                command_timeout=QUERY_SECONDS,
                 server_settings=_SESSION,
                 init=_read_json,
             )
         await self._opened
-        async with self._opened.acquire(timeout=_QUERY_SECONDS) as connection:
+        async with self._opened.acquire(timeout=QUERY_SECONDS) as connection:
             yield connection
 
     @asynccontextmanager
@@ -83,6 +95,21 @@ class Reports:
         ):
             yield connection
 
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[Pooled]:
+        """Lend such a connection to who counts acts: to two at once, while 20 wait for theirs.
+
+        Raises BusyError where so many wait, or nobody is done for long. Who waits holds nothing.
+        """
+        if self._taken >= _COUNTING + _WAITING:
+            raise BusyError(f"{_WAITING} pages wait already to be drawn")
+        self._taken += 1
+        try:
+            async with _turn(self._counting), self.instant() as connection:
+                yield connection
+        finally:
+            self._taken -= 1
+
     async def check(self) -> None:
         """Raise what keeps Postgres from answering."""
         async with self._lent() as connection:
@@ -90,9 +117,23 @@ class Reports:
 
 
 @asynccontextmanager
+async def _turn(room: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Take a place for as long as the context lasts; raises BusyError where none gets free."""
+    try:
+        async with asyncio.timeout(QUERY_SECONDS):
+            await room.acquire()
+    except TimeoutError:
+        raise BusyError(f"no page was done for {QUERY_SECONDS} s") from None
+    try:
+        yield
+    finally:
+        room.release()
+
+
+@asynccontextmanager
 async def admitted(room: asyncio.Semaphore) -> AsyncIterator[None]:
     """Take a place for as long as the context lasts; raises TimeoutError where none gets free."""
-    async with asyncio.timeout(_QUERY_SECONDS):
+    async with asyncio.timeout(QUERY_SECONDS):
         await room.acquire()
     try:
         yield

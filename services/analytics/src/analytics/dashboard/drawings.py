@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from analytics.postgres import GONE
+from analytics.reports import BusyError
 from chassis.logs import logger
 
 _REST_SECONDS = 0.2
@@ -99,6 +100,8 @@ class Drawings:
                 if _now() < kept.stale_at and await self._state() == kept.state:
                     return
                 await self._draw(kept, make)
+            except BusyError as error:
+                log.info("a page stays as it was for now", problem=str(error))
             except GONE as error:
                 log.warning("the tables could not be read", problem=repr(error))
                 assert kept.content  # noqa: S101  it was drawn before

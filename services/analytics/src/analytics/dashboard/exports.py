@@ -17,7 +17,7 @@ from analytics.dashboard.reads import Question
 from analytics.domain.cells import cell
 from analytics.domain.figures import Figures
 from analytics.domain.filters import BadFilterError, Filter, aspect, person
-from analytics.reports import Pooled, Reports
+from analytics.reports import BusyError, Pooled, Reports
 from chassis.logs import logger
 
 BATCH = 1_000
@@ -43,10 +43,6 @@ class Wanted:
     person: int = 0
 
 
-class BusyError(RuntimeError):
-    """As many exports run as may."""
-
-
 class Exports:
     """Makes exports, two at a time: they must not take the connections of the pages."""
 
@@ -62,13 +58,24 @@ class Exports:
             raise BusyError(f"{self.AT_ONCE} exports run already; try again when they are done")
         self._running += 1
         try:
-            async with self._reports.instant() as connection:
-                await connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_SECONDS} s'")
-                async with aclosing(_sheet(connection, wanted)) as sheet:
-                    async for found in sheet:
-                        yield found
+            async with aclosing(self._found(wanted)) as sheet:
+                async for found in sheet:
+                    yield found
         finally:
             self._running -= 1
+
+    async def _found(self, wanted: Wanted) -> Sheet:
+        if count := _SMALL.get(wanted.name):
+            async with self._reports.counting() as connection:
+                columns, rows = await count(connection, wanted.question)
+            yield columns, []  # whoever takes it: others count meanwhile
+            yield columns, rows
+            return
+        async with self._reports.instant() as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{_TIMEOUT_SECONDS} s'")
+            async with aclosing(_sheet(connection, wanted)) as sheet:
+                async for found in sheet:
+                    yield found
 
 
 def wanted(name: str, asked: Question, query: dict[str, str]) -> Wanted | None:
@@ -80,11 +87,6 @@ def wanted(name: str, asked: Question, query: dict[str, str]) -> Wanted | None:
 
 
 async def _sheet(connection: Pooled, wanted: Wanted) -> Sheet:
-    if wanted.name in _SMALL:
-        columns, rows = await _SMALL[wanted.name](connection, wanted.question)
-        yield columns, []
-        yield columns, rows
-        return
     query, values = await _statement(connection, wanted)
     statement = await connection.prepare(query)
     columns = [(found.name, found.type.name) for found in statement.get_attributes()]
@@ -133,7 +135,7 @@ def _grouped(keys: tuple[str, ...]) -> Callable[[Pooled, Question], Any]:
     )
 
     async def read(connection: Pooled, asked: Question) -> _Small:
-        counted, _ = await reads.tally(connection, asked)
+        counted, _ = await reads.tally(connection, asked, by=[keys])
         groups, _ = await reads.figures(counted, keys)
         return columns, [_row(keys, found) for found in groups]
 

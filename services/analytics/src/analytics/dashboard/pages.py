@@ -44,10 +44,11 @@ class Pages:
 
     async def overview(self, asked: Asked) -> Content:
         """Say what was posted and what it earned."""
-        async with self._reports.instant() as connection:
+        by = statements.BY_VARIANT
+        async with self._reports.counting() as connection:
             common = await self._common(connection, asked)
-            counted, uncredited = await reads.tally(connection, asked.question)
-            variants, total = await reads.figures(counted, statements.BY_VARIANT)
+            counted, uncredited = await reads.tally(connection, asked.question, by=[by])
+            variants, total = await reads.figures(counted, by)
             titles = {row["campaign"]: row for row in common["choices"].campaigns}
             states = await reads.states(connection, asked.question)
             values = {
@@ -68,10 +69,11 @@ class Pages:
 
     async def campaigns(self, asked: Asked) -> Content:
         """Show every campaign, also those that posted nothing."""
-        async with self._reports.instant() as connection:
+        by = statements.BY_CAMPAIGN
+        async with self._reports.counting() as connection:
             common = await self._common(connection, asked)
-            counted, _ = await reads.tally(connection, asked.question)
-            found, _ = await reads.figures(counted, statements.BY_CAMPAIGN)
+            counted, _ = await reads.tally(connection, asked.question, by=[by])
+            found, _ = await reads.figures(counted, by)
             figures = {row.campaign: row for row in found}
             wanted = asked.question.filter
             rows = [
@@ -86,9 +88,10 @@ class Pages:
         """Compare the variants of one campaign; show its funnel, channels and hours."""
         chosen = replace(asked.question.filter, campaign=filters.campaign(name), kind="")
         question = replace(asked.question, filter=chosen)
-        async with self._reports.instant() as connection:
+        by = (statements.BY_VARIANT, statements.BY_CHANNEL)
+        async with self._reports.counting() as connection:
             common = await self._common(connection, replace(asked, question=question))
-            counted, _ = await reads.tally(connection, question)
+            counted, _ = await reads.tally(connection, question, by=by)
             variants, total = await reads.figures(counted, statements.BY_VARIANT)
             channels, _ = await reads.figures(counted, statements.BY_CHANNEL)
             texts = await connection.fetch(statements.VARIANTS, name)

@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute, Route
 from analytics.dashboard.assets import Assets
 from analytics.dashboard.drawings import Content, Drawing, Drawings
 from analytics.dashboard.exports import (
-    BusyError,
     Download,
     Exports,
     Sheet,
@@ -26,7 +25,7 @@ from analytics.dashboard.rendering import Rendering
 from analytics.dashboard.tail import EventStream, Tail
 from analytics.domain.filters import BadFilterError, person, read
 from analytics.postgres import GONE
-from analytics.reports import Reports
+from analytics.reports import BusyError, Reports, SlowError
 from chassis.clock import Clock
 from chassis.logs import logger
 
@@ -112,8 +111,9 @@ class Dashboard:
                     request, 404, problem, "Choose from the lists of the pages above."
                 )
             except BusyError as error:
-                return self._error(request, 503, f"{error}.", "It takes a minute at most, mostly.")
-            except asyncpg.QueryCanceledError:
+                problem = f"{_sentence(str(error))}."
+                return self._error(request, 503, problem, "It takes a minute at most, mostly.")
+            except (asyncpg.QueryCanceledError, SlowError):
                 log.warning("a page took too long", path=request.url.path)
                 return self._error(
                     request,
