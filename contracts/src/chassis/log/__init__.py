@@ -2,6 +2,6 @@
 
 from chassis.log.cause import handling
 from chassis.log.publisher import LogUnavailableError, Publisher
-from chassis.log.reader import Entry, Reader
+from chassis.log.reader import Entry, LogSilentError, Reader
 
-__all__ = ["Entry", "LogUnavailableError", "Publisher", "Reader", "handling"]
+__all__ = ["Entry", "LogSilentError", "LogUnavailableError", "Publisher", "Reader", "handling"]

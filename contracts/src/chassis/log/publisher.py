@@ -50,6 +50,7 @@ class Publisher:
     ) -> None:
         """Add `event`; one with the same id within the duplicate window is the same event.
 
+        A server that was killed knows these ids again, but for those of events that were erased.
         `cause` is what it follows, where that is not the event that is being handled.
         """
         await self._send(event, {}, cause, patience)

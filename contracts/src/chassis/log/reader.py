@@ -7,8 +7,8 @@ own inbox: so a NATS server can let each service read what it needs, and nothing
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -52,6 +52,10 @@ class Entry:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class LogSilentError(nats.errors.Error):
+    """The log was asked, and does not answer now, or not in time."""
+
+
 class Reader:
     """Reads without acknowledging: what was read is the reader's own to remember."""
 
@@ -61,7 +65,7 @@ class Reader:
     async def last(self, subject: str) -> Entry | None:
         """Return the newest event on `subject` (wildcards allowed), None where there is none.
 
-        Raises UnreadableEventError, or an error of nats-py while the log is out of reach.
+        Raises UnreadableEventError, or LogSilentError while the log is out of reach.
         """
         message = await self._newest(subject)
         if message is None:
@@ -71,18 +75,20 @@ class Reader:
         return Entry(message.seq or 0, envelope, stored_at, message.headers or {})
 
     async def time(self) -> datetime:
-        """Return the present by the clock of the log's leader."""
+        """Return the present by the clock of the log's leader; raises LogSilentError."""
         # The answer of the JetStream API says when it was written; nats-py keeps that to itself.
-        answer = await self._js._nc.request(f"$JS.API.STREAM.INFO.{EVENTS.name}", timeout=1)
+        with _asking():
+            answer = await self._js._nc.request(f"$JS.API.STREAM.INFO.{EVENTS.name}", timeout=1)
         said = json.loads(answer.data)
         if "ts" not in said:
-            raise JetStreamError(description=f"the log did not say its time: {said.get('error')}")
+            raise LogSilentError(f"the log did not say its time: {said.get('error')}")
         return datetime.fromisoformat(said["ts"])
 
     async def newest(self, subject: str) -> int:
         """Return the sequence of the newest event on `subject`, readable or not; 0 for none.
 
         Of a cluster it may be a replica's, which lags: whoever publishes after it is then refused.
+        Raises LogSilentError.
         """
         message = await self._newest(subject)
         return message.seq or 0 if message else 0
@@ -130,15 +136,25 @@ class Reader:
 
     async def _newest(self, subject: str) -> RawStreamMsg | None:
         for pause in _LAGGING:
-            try:
-                return await self._js.get_last_msg(EVENTS.name, subject, direct=True)
-            except NotFoundError:
-                # A replica answered, which may lag; the leader knows whether there is anything.
-                info = await self._js.stream_info(EVENTS.name, subjects_filter=subject)
-                if not info.state.subjects:
-                    return None
+            with _asking():
+                try:
+                    return await self._js.get_last_msg(EVENTS.name, subject, direct=True)
+                except NotFoundError:
+                    # A replica answered, which may lag; the leader knows whether there is anything.
+                    info = await self._js.stream_info(EVENTS.name, subjects_filter=subject)
+                    if not info.state.subjects:
+                        return None
             await asyncio.sleep(pause)
-        raise nats.errors.Error(f"the log's replicas lack {subject}, which its leader has")
+        raise LogSilentError(f"the log's replicas lack {subject}, which its leader has")
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Tell the log's silence from every other TimeoutError and OSError."""
+    try:
+        yield
+    except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+        raise LogSilentError(repr(error)) from error
 
 
 class _Delivery:

@@ -8,15 +8,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from typing import Annotated
 
-from faststream import Context
 from faststream.exceptions import NackMessage
-from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
+from faststream.nats import JStream, NatsRouter, PullSub
+from faststream.nats.message import NatsMessage
 from prometheus_client import Counter
 
 from chassis.clock import Clock
-from chassis.log import Reader, handling
+from chassis.log import LogSilentError, Reader, handling
 from chassis.logs import correlated, logger
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.events import (
@@ -31,6 +30,7 @@ from contracts.expiry import ExpireAction
 from contracts.ids import DeliveryId
 from contracts.streams import EVENTS, SENDER_SENT
 from contracts.subjects import MESSAGES, due_of
+from sender.clock_watch import Hindrance
 from sender.domain.afterlife import (
     REACH,
     Again,
@@ -54,8 +54,8 @@ from sender.domain.afterlife import (
 )
 from sender.domain.outcomes import Refused
 from sender.heartbeat import kept_alive
-from sender.lane import INBOX, Lane, Line, Room
-from sender.ledger import AWAY, Ledger
+from sender.lane import INBOX, Lane, Line, Room, as_it_came, taken
+from sender.ledger import Ledger
 from sender.limiter import Later, Turn
 from sender.withdrawing import act
 
@@ -71,6 +71,7 @@ _COMING_BACK = 30.0
 _FETCHED = 64
 _AFTER_FAILURE = 10.0
 _AFTER_UNREADABLE = 60.0
+_AFTER_DOUBT = 5.0
 _NOT_FOLDED_YET = 1.0
 _OTHER_CLOCK = timedelta(hours=1)
 """More than the clock of the log's server may be ahead of ours."""
@@ -93,13 +94,23 @@ class Afterlife:
     """What becomes of sent messages, while this process is the active one."""
 
     def __init__(
-        self, ledger: Ledger, reader: Reader, lane_of: Callable[[int], Lane | None], clock: Clock
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        lane_of: Callable[[int], Lane | None],
+        clock: Clock,
+        *,
+        hindrance: Hindrance = lambda: None,
     ) -> None:
-        """Withdraw by the lane of the bot that posted; `lane_of` returns it by the bot's id."""
+        """Withdraw by the lane of the bot that posted; `lane_of` returns it by the bot's id.
+
+        `hindrance` says why nothing may be judged by `clock` now, where that is so.
+        """
         self._ledger = ledger
         self._reader = reader
         self._lane_of = lane_of
         self._clock = clock
+        self._hindrance = hindrance
         self._in_hand: set[DeliveryId] = set()
         self._rooms: dict[int, Room] = {}
         # The log gives out first what comes again: all at once they would keep out what is new.
@@ -142,6 +153,12 @@ class Afterlife:
         if again := [delay for delay in delays if delay is not None]:
             raise NackMessage(delay=min(again))
 
+    def _now(self) -> datetime:
+        """Return the time to judge by; raises NackMessage while none can be believed."""
+        if self._hindrance():
+            raise NackMessage(delay=_AFTER_DOUBT)
+        return self._clock()
+
     @contextmanager
     def _alone(self, delivery: DeliveryId) -> Iterator[None]:
         if delivery in self._in_hand:
@@ -153,13 +170,13 @@ class Afterlife:
             self._in_hand.remove(delivery)
 
     async def _replace_others(self, sent: MessageSent, sequence: int) -> None:
-        if not sent.delete_previous or self._clock() - sent.sent_at > REACH:
+        if not sent.delete_previous or self._now() - sent.sent_at > REACH:
             return
         self._asked.set()
         if self._folded < sequence:
             raise NackMessage(delay=self._line.join(_NOT_FOLDED_YET).seconds)
         delays: list[float] = []
-        for one in self._shelf.replaced(sent.campaign, sent.channel, self._clock()):
+        for one in self._shelf.replaced(sent.campaign, sent.channel, self._now()):
             try:
                 await self._replace(one.delivery, sent)
             except _CrowdedError:
@@ -176,7 +193,7 @@ class Afterlife:
                 await self._withdraw(entry.envelope.data, "delete", "replaced", since=by.sent_at)
 
     async def _come_to_its_end(self, envelope: Envelope, sent: MessageSent) -> None:
-        rest = nap(sent, self._clock())
+        rest = nap(sent, self._now())
         if rest is None:
             return
         if rest:
@@ -213,13 +230,13 @@ class Afterlife:
             tried = Plan(action, (), "its due event is not in the log")
             settled = together(tried, ())
         elif lane is None:
-            if not given_up(since, self._clock()):
+            if not given_up(since, self._now()):
                 soonest = pause(since, self._clock()).total_seconds()
                 raise NackMessage(delay=max(soonest, self._line.join().seconds))
             tried = Plan(action, (), "the sender has not got the bot that posted it")
             settled = together(tried, ())
         else:
-            tried = plan(action, sent, due, self._clock())
+            tried = plan(action, sent, due, self._now())
             tried, settled = await self._carry_out(tried, sent, due, lane, since)
         event = withdrawn(sent, tried.action, reason, settled, self._clock())
         await self._ledger.record(event)
@@ -265,7 +282,7 @@ class Afterlife:
     async def _do(
         self, step: Step, sent: MessageSent, lane: Lane, turn: Turn, since: datetime
     ) -> Verdict:
-        now = self._clock()
+        now = self._now()
         outcome = await turn.send(lambda: act(lane.telegram, sent.chat_id, step, now))
         if isinstance(outcome, Refused) and outcome.failure == "unauthorized":
             lane.token.refuse()
@@ -283,7 +300,7 @@ class Afterlife:
         return data if isinstance(data, GuideDue | PromoDue) else None
 
 
-async def read_sent(message: NatsMessage) -> Envelope | None:
+def read_sent(message: NatsMessage) -> Envelope | None:
     """Read one sent message; None where this version cannot."""
     try:
         return Envelope.parse(message.body)
@@ -293,21 +310,16 @@ async def read_sent(message: NatsMessage) -> Envelope | None:
         return None
 
 
-async def see_to_sent(
-    envelope: Envelope | None,
-    message: NatsMessage,
-    afterlife: Annotated[Afterlife, Context("afterlife")],
-) -> None:
-    """Withdraw a message when its time is over, and those that it replaces."""
+async def _see_to(message: NatsMessage, afterlife: Afterlife) -> None:
+    envelope = read_sent(message)
     if envelope is None or not isinstance(envelope.data, MessageSent):
         # Said by a newer version, perhaps: kept for a sender that can read it.
         raise NackMessage(delay=_AFTER_UNREADABLE)
     if not (envelope.data.withdraw_at or envelope.data.delete_previous):
         return
     try:
-        with correlated(envelope.correlationid):
-            async with kept_alive(message):
-                await afterlife.see_to(envelope, message.raw_message.metadata.sequence.stream)
+        with correlated(envelope.correlationid), kept_alive(message):
+            await afterlife.see_to(envelope, message.raw_message.metadata.sequence.stream)
     except NackMessage:
         raise
     except UnreadableEventError as error:
@@ -318,7 +330,7 @@ async def see_to_sent(
             problem=str(error),
         )
         raise NackMessage(delay=_AFTER_UNREADABLE) from error
-    except AWAY as error:
+    except LogSilentError as error:
         log.warning(
             "the log does not answer; will try again", sent=envelope.id, problem=repr(error)
         )
@@ -332,8 +344,12 @@ async def see_to_sent(
         raise NackMessage(delay=_AFTER_FAILURE) from error
 
 
-def take_in(router: NatsRouter, lanes: int) -> None:
+def take_in(router: NatsRouter, afterlife: Afterlife, lanes: int) -> None:
     """Let `router` take in what was sent, too, for so many lanes."""
+
+    async def see_to_sent(message: NatsMessage) -> None:
+        await _see_to(message, afterlife)
+
     subscribe = router.subscriber(
         SENDER_SENT.subjects[0],
         stream=_STREAM,
@@ -341,7 +357,8 @@ def take_in(router: NatsRouter, lanes: int) -> None:
         pull_sub=PullSub(batch_size=_FETCHED),
         max_workers=_WORKERS * lanes,
         inbox_prefix=INBOX,
-        decoder=read_sent,
+        parser=taken,
+        decoder=as_it_came,
     )
     subscribe(see_to_sent)
 

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import nats.errors
 from aiogram.exceptions import AiogramError
 from faststream.nats import NatsRouter
+from nats.js.errors import Error as JetStreamError
 from prometheus_client import Gauge
 
 from chassis.clock import Clock, utc_now
@@ -16,7 +18,7 @@ from chassis.lease import Lease
 from chassis.log_clock import LogClock
 from chassis.logs import logger
 from chassis.service import Connection, Service
-from chassis.settings import load, refuse
+from chassis.settings import load
 from contracts.ids import MAIN_BOT, DeliveryId
 from contracts.streams import (
     SENDER_GUIDE,
@@ -28,6 +30,7 @@ from contracts.streams import (
 from contracts.token import TokenSigner
 from sender.afterlife import KIND, SHARE, Afterlife, take_in
 from sender.channels import Channels
+from sender.clock_watch import ClockWatch
 from sender.console.answers import Tested
 from sender.console.selftest import SelfTest
 from sender.domain.channels import Chats
@@ -36,7 +39,7 @@ from sender.domain.pacing import Limits, Pacing
 from sender.followups import FollowUps
 from sender.handlers import Desk, router, take_up_resolved
 from sender.lane import Lane, Room, Token
-from sender.ledger import AWAY, Ledger
+from sender.ledger import Ledger
 from sender.limiter import Limiter
 from sender.memory import remember
 from sender.purse import Purse
@@ -46,6 +49,7 @@ from sender.witness import Witness
 
 _RETRY_LOG_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
+_AWAY = (JetStreamError, nats.errors.Error, TimeoutError, OSError)
 _RECORD_SECONDS = 10
 """How long a stop waits, after the longest send, for the log to take its outcome."""
 _ACTIVE = Gauge(
@@ -69,11 +73,14 @@ class Bot:
 class Lanes:
     """Sends for all bots of the settings: stands by, then takes what is due."""
 
-    def __init__(self, service: Service, settings: Settings, clock: LogClock) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, clock: LogClock, watch: ClockWatch
+    ) -> None:
         self._service = service
         self._settings = settings
         self._signer = TokenSigner(settings.cta_secrets())
         self._clock = clock
+        self._watch = watch
         self._bots = {name: self._bot(name, token) for name, token in settings.tokens().items()}
         self._lease: Lease | None = None
         self._in_flight: set[DeliveryId] = set()
@@ -112,8 +119,9 @@ class Lanes:
         return self._lease.standing if self._lease and self._may_send() else "not asked for"
 
     def _may_send(self) -> bool:
-        """Whether any bot may: a sender without one leaves the lease to others."""
-        return any(bot.token.accepted for bot in self._bots.values())
+        """Whether any bot may, by a clock that is believed: else the lease is left to others."""
+        accepted = any(bot.token.accepted for bot in self._bots.values())
+        return accepted and not self._watch.hindrance()
 
     async def _send(self, connection: Connection, lease: Lease) -> None:
         """Take what is due while the lease is held and a bot may send."""
@@ -135,11 +143,15 @@ class Lanes:
         self, connection: Connection, desk: Desk, lease: Lease
     ) -> AsyncIterator[None]:
         """Take in what is due as long as the block lasts; what was begun may last longer."""
-        self._service.broker.context.set_global("desk", desk)
-        afterlife = Afterlife(desk.ledger, connection.reader, desk.lane_of, self._clock)
-        self._service.broker.context.set_global("afterlife", afterlife)
-        due = router(len(desk.lanes))
-        take_in(due, len(desk.lanes))
+        afterlife = Afterlife(
+            desk.ledger,
+            connection.reader,
+            desk.lane_of,
+            self._clock,
+            hindrance=self._watch.hindrance,
+        )
+        due = router(desk)
+        take_in(due, afterlife, len(desk.lanes))
         self._service.broker.include_router(due)
         try:
             async with (
@@ -212,6 +224,7 @@ class Lanes:
             instance=self._settings.instance,
             in_flight=self._in_flight,
             finishing=self._finishing,
+            hindrance=self._watch.hindrance,
         )
 
     def _lane(self, connection: Connection, name: str, pacing: Pacing, lease: Lease) -> Lane:
@@ -287,7 +300,7 @@ async def _started(due: NatsRouter) -> bool:
             continue
         try:
             await subscriber.start()
-        except AWAY as error:
+        except _AWAY as error:
             log.warning("cannot take what is due yet; will retry", problem=repr(error))
             await subscriber.stop()
             return False
@@ -304,7 +317,7 @@ def _stop_seconds(settings: Settings) -> int:
 
 
 def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
-    """Return the sender, ready to run; raises ValueError for CTA keys that cannot be used."""
+    """Return the sender, ready to run."""
     right = LogClock(clock)
     service = Service(
         "sender",
@@ -314,10 +327,12 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
         stop_seconds=_stop_seconds(settings),
         clock=right,
     )
-    lanes = Lanes(service, settings, right)
+    watch = ClockWatch(right)
+    lanes = Lanes(service, settings, right, watch)
     for name, token in lanes.tokens.items():
         check = "telegram" if name == MAIN_BOT else f"telegram {name}"
         service.health.add(check, token.check)
+    service.health.add("clock", watch.check)
     service.health.add("lease", lanes.standing)
     service.add(lanes.watch)
     service.add(lanes.run)
@@ -352,8 +367,4 @@ async def selftest(settings: Settings, channel: str, audit_chat: str | None) -> 
 
 def main() -> int:
     """Run until SIGTERM."""
-    try:
-        service = build(load(Settings))
-    except ValueError as error:
-        refuse(str(error))
-    return service.run()
+    return build(load(Settings)).run()

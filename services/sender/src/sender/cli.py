@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from chassis.clock import utc_now
 from chassis.console import (
+    EXIT_INTERRUPTED,
     EXIT_REFUSED,
     BadSettingsError,
     CommandError,
@@ -24,8 +25,6 @@ from contracts.token import TokenSigner
 from sender.console import channels, report, restored, uncertain
 from sender.console.answers import Answer, Resolution, State
 from sender.console.arguments import parser
-
-EXIT_INTERRUPTED = 130
 
 T = TypeVar("T")
 

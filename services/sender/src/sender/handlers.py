@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Annotated
 
-from faststream import Context
 from faststream.exceptions import NackMessage
-from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
+from faststream.nats import JStream, NatsRouter, PullSub
+from faststream.nats.message import NatsMessage
 from prometheus_client import Counter, Histogram
 
 from chassis import tracing
 from chassis.cancellation import heed_cancellation
 from chassis.clock import Clock
-from chassis.log import Reader, handling
+from chassis.log import LogSilentError, Reader, handling
 from chassis.logs import logger
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.events import (
@@ -33,6 +32,7 @@ from contracts.events import (
 from contracts.ids import DeliveryId
 from contracts.streams import EVENTS, SENDER_GUIDE, SENDER_PROMO
 from contracts.subjects import FAILED, due_of
+from sender.clock_watch import Hindrance
 from sender.domain.afterlife import fate
 from sender.domain.channels import Known
 from sender.domain.content import Content
@@ -54,8 +54,8 @@ from sender.domain.deliveries import (
 from sender.domain.looking import Finding, Found
 from sender.domain.outcomes import Outcome, Posted, Refused, Unknown
 from sender.heartbeat import kept_alive
-from sender.lane import INBOX, WORKERS, Lane, Line
-from sender.ledger import AWAY, Ledger
+from sender.lane import INBOX, WORKERS, Lane, Line, as_it_came, taken
+from sender.ledger import Ledger
 from sender.limiter import Later
 from sender.witness import LookLaterError
 
@@ -65,6 +65,8 @@ _AUDIENCE_SECONDS = 0.5
 _AFTER_FAILURE = 10.0
 _AFTER_UNREADABLE = 60.0
 _AFTER_LOSS = 1.0
+_AFTER_DOUBT = 5.0
+"""The log is asked for its time as often."""
 _CHANGING = 5.0
 _RESOLVED_WITHIN = timedelta(days=2)
 """How far back a person's word about an uncertain delivery may still ask for a send."""
@@ -97,7 +99,8 @@ class Desk:
     """What handling a due event needs, while this process is active; `lanes` by the bots' names.
 
     `in_flight` and `finishing` outlast it: what was begun is finished after another took over.
-    `strangers` is the line of those whose bot is in none of the lanes.
+    `strangers` is the line of those whose bot is in none of the lanes. `hindrance` says why nothing
+    may be judged by `clock` now, where that is so.
     """
 
     ledger: Ledger
@@ -108,6 +111,7 @@ class Desk:
     in_flight: set[DeliveryId] = field(default_factory=set)
     finishing: set[asyncio.Task[None]] = field(default_factory=set)
     strangers: Line = field(default_factory=Line)
+    hindrance: Hindrance = lambda: None
 
     def lane_of(self, bot_id: int) -> Lane | None:
         """Return the lane of a bot by its id."""
@@ -122,9 +126,6 @@ class Desk:
         """Let nothing start any more."""
         for lane in self.lanes.values():
             lane.limiter.close()
-
-
-Collaborators = Annotated[Desk, Context("desk")]
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Readable:
     due: Due
 
 
-async def read_due(message: NatsMessage) -> Readable | Unreadable:
+def read_due(message: NatsMessage) -> Readable | Unreadable:
     """Read one due event."""
     try:
         envelope = Envelope.parse(message.body)
@@ -153,25 +154,18 @@ async def read_due(message: NatsMessage) -> Readable | Unreadable:
     return Unreadable(f"type: {envelope.type!r} is nothing that is due")
 
 
-async def send_due_guide(
-    found: Readable | Unreadable, message: NatsMessage, desk: Collaborators
-) -> None:
-    """Post a guide."""
-    await _handle(found, message, desk)
-
-
-async def send_due_promo(
-    found: Readable | Unreadable, message: NatsMessage, desk: Collaborators
-) -> None:
-    """Post a promo."""
-    await _handle(found, message, desk)
-
-
-def router(lanes: int) -> NatsRouter:
-    """Return what takes due events in for so many lanes; each time the sender is active a new one.
+def router(desk: Desk) -> NatsRouter:
+    """Return what takes due events in for `desk`; each time the sender is active a new one.
 
     The one before may still wait for its last sends, and could not be started again meanwhile.
     """
+
+    async def send_due_guide(message: NatsMessage) -> None:
+        await _handle(message, desk)
+
+    async def send_due_promo(message: NatsMessage) -> None:
+        await _handle(message, desk)
+
     due = NatsRouter()
     for consumer, handler in ((SENDER_GUIDE, send_due_guide), (SENDER_PROMO, send_due_promo)):
         subscribe = due.subscriber(
@@ -179,15 +173,17 @@ def router(lanes: int) -> NatsRouter:
             stream=_STREAM,
             durable=consumer.durable,
             pull_sub=PullSub(batch_size=_FETCHED),
-            max_workers=WORKERS * lanes,
+            max_workers=WORKERS * len(desk.lanes),
             inbox_prefix=INBOX,
-            decoder=read_due,
+            parser=taken,
+            decoder=as_it_came,
         )
         subscribe(handler)
     return due
 
 
-async def _handle(found: Readable | Unreadable, message: NatsMessage, desk: Desk) -> None:
+async def _handle(message: NatsMessage, desk: Desk) -> None:
+    found = read_due(message)
     if isinstance(found, Unreadable):
         await _set_aside(found, message, desk)
         # Said by a newer version, perhaps: kept for a sender that can read it.
@@ -195,11 +191,11 @@ async def _handle(found: Readable | Unreadable, message: NatsMessage, desk: Desk
     due = found.due
     with handling(found.envelope, message.headers), _alone(due.delivery, desk), _placed(due, desk):
         try:
-            async with kept_alive(message):
+            with kept_alive(message):
                 await deliver(due, desk, first=_is_first(message))
         except NackMessage:
             raise
-        except AWAY as error:
+        except LogSilentError as error:
             log.warning("the log does not answer; will try again", problem=repr(error))
             raise NackMessage(delay=_AFTER_FAILURE) from error
         except Exception as error:
@@ -260,6 +256,7 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
     `first`: nobody was given it before. Then the claim itself says whether it is new, and its
     ledger need not be read.
     """
+    _require_time(desk)
     if desk.clock() < due.expires_at:
         # Thousands may wait for a bot: they are not to cost a look into the ledger each time.
         _require_bot(due, desk)
@@ -268,6 +265,7 @@ async def deliver(due: Due, desk: Desk, *, first: bool = False) -> None:
     while True:
         state = await desk.ledger.state_of(due.delivery)
         disabled = desk.is_disabled(due)
+        _require_time(desk)
         match decide(state, due, desk.clock(), desk.quarantine, disabled=disabled):
             case Done():
                 return
@@ -322,6 +320,7 @@ async def _post(
     _require(lane, due, desk)
     if not lane.limiter.open:
         raise NackMessage(delay=_AFTER_LOSS)
+    _require_time(desk)
     if desk.clock() >= due.expires_at or desk.is_disabled(due):
         return False  # a flood may have held up its turn for long
     claim = MessageClaimed(
@@ -338,7 +337,8 @@ async def _post(
         return False
     if not may_still_post(claim, desk.clock(), desk.quarantine):
         late = "the log acknowledged the claim too late for a send; nothing was posted"
-        await desk.ledger.record(lost(due, attempt, desk.clock(), late))
+        # As of the claim: since then the log's leader may be one whose clock is wrong.
+        await desk.ledger.record(lost(due, attempt, claim.claimed_at, late))
         return False
     counting = asyncio.create_task(lane.telegram.audience(due.channel))
     with tracing.span("post to Telegram", kind="client"):
@@ -366,6 +366,12 @@ def _require_bot(due: Due, desk: Desk) -> None:
     elif isinstance(word := without_bot(due, 1, desk.clock()), Wait):
         log.warning("no bot of that name yet", bot=due.bot, campaign=due.campaign)
         raise _changing(word, desk)
+
+
+def _require_time(desk: Desk) -> None:
+    """Let the log wait while the time cannot be believed: what is skipped stays skipped."""
+    if desk.hindrance():
+        raise NackMessage(delay=_AFTER_DOUBT)
 
 
 def _require(lane: Lane, due: Due, desk: Desk) -> None:
@@ -501,7 +507,7 @@ async def _take_up(delivery: DeliveryId, reader: Reader, desk: Desk) -> None:
                 return
         except NackMessage as later:
             delay = later.extra_options["delay"]
-        except AWAY as error:
+        except LogSilentError as error:
             log.warning("the log does not answer; will try again", problem=repr(error))
             delay = _AFTER_FAILURE
         except Exception:
@@ -551,8 +557,9 @@ def _tell(due: Due, event: MessageSent | MessageFailed | MessageUncertain) -> No
 
 async def _in_time(counting: asyncio.Task[int | None]) -> int | None:
     """Return the member count if it is there by now; a send never waits for it."""
-    done, _ = await asyncio.wait({counting}, timeout=_AUDIENCE_SECONDS)
-    if not done:
+    if not counting.done():
+        await asyncio.wait({counting}, timeout=_AUDIENCE_SECONDS)
+    if not counting.done():
         return None
     if error := counting.exception():
         log.warning("the audience was not counted", problem=repr(error))

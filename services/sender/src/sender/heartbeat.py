@@ -1,11 +1,11 @@
 """Tells the log that an event is still being worked on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import nats.errors
-from faststream.nats import NatsMessage
+from faststream.nats.message import NatsMessage
 
 from chassis.logs import logger
 
@@ -14,20 +14,26 @@ _HEARTBEAT_SECONDS = 3
 log = logger(__name__)
 
 
-@asynccontextmanager
-async def kept_alive(message: NatsMessage) -> AsyncIterator[None]:
+@contextmanager
+def kept_alive(message: NatsMessage) -> Iterator[None]:
     """Tell the log that the event is being worked on, so that nobody else is given it."""
-
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
-            try:
-                await message.in_progress()
-            except (nats.errors.Error, OSError) as error:
-                log.warning("a heartbeat was lost", problem=repr(error))
-
-    beating = asyncio.create_task(beat())
+    beating: list[asyncio.Task[None]] = []
+    # Most are done long before: for those a timer, which costs less than a task.
+    first = asyncio.get_running_loop().call_later(
+        _HEARTBEAT_SECONDS, lambda: beating.append(asyncio.create_task(_beat(message)))
+    )
     try:
         yield
     finally:
-        beating.cancel()
+        first.cancel()
+        for task in beating:
+            task.cancel()
+
+
+async def _beat(message: NatsMessage) -> None:
+    while True:
+        try:
+            await message.in_progress()
+        except (nats.errors.Error, OSError) as error:
+            log.warning("a heartbeat was lost", problem=repr(error))
+        await asyncio.sleep(_HEARTBEAT_SECONDS)

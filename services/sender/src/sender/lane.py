@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.types import User
+from faststream.nats.message import NatsMessage
+from nats.aio.msg import Msg
 from prometheus_client import Gauge
 
 from chassis.logs import logger
@@ -43,6 +45,18 @@ _TO_LOOK = 10.0
 _UP = Gauge("fingerpost_sender_lane_up", "1 while Telegram accepts the token of the bot.", ["bot"])
 
 log = logger(__name__)
+
+
+async def taken(message: Msg) -> NatsMessage:
+    """Parse nothing but the headers: FastStream would make two ids for each message."""
+    headers = message.headers or {}
+    name = headers.get("Nats-Msg-Id", message.subject)
+    return NatsMessage(message, message.data, headers=headers, message_id=name, correlation_id=name)
+
+
+async def as_it_came(message: NatsMessage) -> NatsMessage:
+    """Decode nothing: a handler is given the whole message, and reads it itself."""
+    return message
 
 
 class Token:

@@ -2,9 +2,6 @@
 
 from datetime import timedelta
 
-import nats.errors
-from nats.js.errors import Error as JetStreamError
-
 from chassis.log import Publisher, Reader
 from contracts.events import Event, MessageClaimed, MessageSent
 from contracts.ids import DeliveryId
@@ -12,9 +9,6 @@ from contracts.subjects import SENT, messages_of
 from sender.domain.channels import Move
 from sender.domain.deliveries import Delivery, fold, initial
 from sender.domain.looking import Trail, trail
-
-AWAY = (JetStreamError, nats.errors.Error, TimeoutError, OSError)
-"""What a log raises that does not answer now, or not in time."""
 
 _LONG_BEFORE = timedelta(days=8)
 """How far back a last message of a channel is looked for: a weekly campaign has one by then."""
@@ -30,7 +24,7 @@ class Ledger:
         self._reader = reader
 
     async def state_of(self, delivery: DeliveryId) -> Delivery:
-        """Return the fold of what the log says; raises an error of nats-py while it is away."""
+        """Return the fold of what the log says; raises LogSilentError."""
         subjects = messages_of(delivery)
         if not any([await self._reader.last(subject) for subject in subjects]):
             return initial

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -112,7 +113,7 @@ class Limiter:
         self._waiters: dict[str, asyncio.Future[Turn | Later]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._spending: asyncio.Task[None] | None = None
-        _SHARE.labels(self._bot).set(pacing.share)
+        self._tell_metrics()
 
     @property
     def open(self) -> bool:
@@ -138,7 +139,6 @@ class Limiter:
         finally:
             self._waiters.pop(key, None)
             self._pacing.leave(key)
-            self._count()
         if isinstance(turn, Turn):
             _WAITS.labels(kind).observe(self._now() - begun)
         return turn
@@ -160,7 +160,6 @@ class Limiter:
             _FLOODS.labels(scope).inc()
             log.warning("flood limit", scope=scope, channel=grant.chat, retry_after=pause)
             self._send_away(now)
-        _SHARE.labels(self._bot).set(self._pacing.share)
         self._pump()
 
     def close(self) -> None:
@@ -193,7 +192,6 @@ class Limiter:
             loop = asyncio.get_running_loop()
             # Not longer than a second, as what is no longer active sends its waiters away.
             self._timer = loop.call_later(min(found, _AGAIN), self._pump)
-        self._count()
 
     def _grant(self, grant: Grant) -> None:
         if grant.paid:
@@ -215,10 +213,13 @@ class Limiter:
         self._spending = None
         self._pump()
 
-    def _count(self) -> None:
-        for kind in self._pacing.kinds:
-            _WAITING.labels(self._bot, kind).set(self._pacing.waiting(kind))
-        _SLOWED.labels(self._bot).set(self._pacing.slowed_chats)
+    def _tell_metrics(self) -> None:
+        """Have them read when they are asked for: of many chats some would be counted each turn."""
+        pacing = self._pacing
+        _SHARE.labels(self._bot).set_function(lambda: pacing.share)
+        _SLOWED.labels(self._bot).set_function(lambda: pacing.slowed_chats)
+        for kind in pacing.kinds:
+            _WAITING.labels(self._bot, kind).set_function(partial(pacing.waiting, kind))
 
 
 def _later(wait: float) -> Later:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -29,52 +30,75 @@ class Settings(ServiceSettings, CtaKeysMixin):
 
     telegram_bot_token: SecretStr = Field(
         validation_alias="TELEGRAM_BOT_TOKEN",
-        description="the bot's token from @BotFather, e.g. 123456789:AAE...",
+        description="the bot's token from @BotFather",
+        examples=["123456789:AAE..."],
     )
     telegram_bot_tokens: SecretStr | None = Field(
         None,
         validation_alias="TELEGRAM_BOT_TOKENS",
-        description="more bots by name, e.g. second=123456789:AAE...,third=987654321:AAF...",
+        description="more bots by name, comma-separated",
+        examples=["second=123456789:AAE...,third=987654321:AAF..."],
     )
     telegram_api: WebAddress = Field(
-        "https://api.telegram.org", description="Bot API server, e.g. one that you run yourself"
+        "https://api.telegram.org",
+        description="http(s) address of the Bot API server, if you run one yourself",
+        examples=["http://bot-api:8081"],
     )
     public_url: PostedAddress | None = Field(
-        None, description="public address of clicks, for link buttons; without: through the bot"
+        None,
+        description="public address of clicks, for link buttons; without: through the bot",
+        examples=["https://clicks.example.org"],
     )
     send_timeout: Duration = Field(
         timedelta(seconds=60),
         ge=timedelta(seconds=5),
-        description="how long Telegram may take to answer a send, e.g. 60s",
+        description="how long Telegram may take to answer a send, 5s or more",
+        examples=["60s"],
     )
     quarantine: Duration = Field(
         timedelta(seconds=90),
-        description="how long a send without an answer may still be under way, e.g. 90s",
+        description="how long a send without an answer may still be under way",
+        examples=["90s"],
     )
 
     audit_chat: Channel | None = Field(
         None,
-        description="chat of the bot to forward to when a send was not answered, e.g. -1001234567",
+        description="chat of the bot to forward to when a send was not answered: its id or @name",
+        examples=["-1001234567890"],
     )
-    rate: float = Field(30, gt=0, le=1_000, description="messages a second over all chats, free")
-    chat_rate: float = Field(1, gt=0, le=1_000, description="messages a second in one chat")
+    rate: float = Field(
+        30, gt=0, le=1_000, description="messages a second over all chats, free", examples=["30"]
+    )
+    chat_rate: float = Field(
+        1, gt=0, le=1_000, description="messages a second in one chat", examples=["1"]
+    )
     channel_rate: int = Field(
-        20, ge=1, le=60_000, description="messages a minute in one channel or group"
+        20,
+        ge=1,
+        le=60_000,
+        description="messages a minute in one channel or group",
+        examples=["20"],
     )
     guide_share: float = Field(
         0.6,
         ge=0.05,
         le=0.95,
-        description="part of the rate that guides get while promos wait too, e.g. 0.6",
+        description="part of the rate that guides get while promos wait too, 0.05 to 0.95",
+        examples=["0.6"],
     )
     paid_rate: float = Field(
         0,
         ge=0,
         le=1_000,
         description="messages a second over all while Stars are paid for it; 0: never pay",
+        examples=["100"],
     )
     paid_stars: float = Field(
-        0, ge=0, description="Stars to spend a day (UTC) at most, at 0.1 a message"
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Stars to spend a day (UTC) at most, at 0.1 a message",
+        examples=["500"],
     )
 
     def tokens(self) -> dict[str, str]:
@@ -82,11 +106,20 @@ class Settings(ServiceSettings, CtaKeysMixin):
         more = self.telegram_bot_tokens.get_secret_value() if self.telegram_bot_tokens else ""
         return {MAIN_BOT: self.telegram_bot_token.get_secret_value(), **dict(_pairs(more))}
 
+    @field_validator("telegram_api")
+    @classmethod
+    def _has_a_port(cls, url: str) -> str:
+        try:
+            urlsplit(url).port  # noqa: B018  it is read here
+        except ValueError:
+            raise ValueError("must have a port from 1 to 65535, or none") from None
+        return url
+
     @field_validator("telegram_bot_token")
     @classmethod
     def _token_of_a_bot(cls, token: SecretStr) -> SecretStr:
         if not _MAIN_TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError("must look like 123456789:AAE..., as @BotFather gives it")
+            raise ValueError("must be <number>:<letters>, as @BotFather gives it")
         return token
 
     @field_validator("telegram_bot_tokens")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import assert_never
 
 from contracts.campaign import (
@@ -24,6 +25,8 @@ from contracts.markup import Formatted, parse
 from contracts.token import CtaRef, TokenSigner
 from sender.domain.looking import HIDDEN, mark_of
 
+_read = lru_cache(maxsize=256)(parse)
+"""A variant is read once, and not for every channel that it goes to."""
 _ADDRESS = re.compile(
     r"(?:https?://|(?<![@\w.-])(?:[\w-]+\.)+[a-z]{2,}\b(?!@))[^\s<>\"]*", re.IGNORECASE
 )
@@ -98,8 +101,8 @@ class ButtonMaker:
     def content(self, variant: Variant, delivery: DeliveryId) -> Content:
         """Return what `delivery` posts; a variant that cannot be read is a fault, not an error."""
         try:
-            text = parse(variant.text, variant.format)
-            below = parse(variant.album_text or "", variant.format)
+            text = _read(variant.text, variant.format)
+            below = _read(variant.album_text or "", variant.format)
         except ValueError as error:
             return Content("", fault=f"the text of variant {variant.id}: {error}")
         buttons = tuple(
