@@ -48,8 +48,19 @@ async def test_a_webhook_is_set_shown_and_removed(stage):
     assert (state["url"], state["differences"]) == (url, [])
     assert sorted(kinds) == sorted(state["allowed_updates"]) == sorted(WANTED)
     assert "allowed_updates are without" in changed["differences"][0]
+    assert changed["differences"][1] == "max_connections is 40 instead of 100"
+    assert (state["max_connections"], changed["max_connections"]) == (100, 40)
     assert (removed["was"], removed["set_again"]) == (url, True)
     assert (await stage.call("getWebhookInfo"))["result"]["url"] == ""
+
+
+async def test_telegram_posts_by_as_many_connections_as_the_settings_say(stage):
+    fewer = {"FINGERPOST_WEBHOOK_CONNECTIONS": "7"}
+
+    state = await asked(stage.webhook_environment(NOWHERE, 1) | fewer, "set")
+
+    assert (await stage.call("getWebhookInfo"))["result"]["max_connections"] == 7
+    assert (state["max_connections"], state["differences"]) == (7, [])
 
 
 async def test_what_fails_at_the_webhook_is_shown_with_its_age(stage):

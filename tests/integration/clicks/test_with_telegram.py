@@ -162,6 +162,7 @@ async def test_a_webhook_that_somebody_changed_is_set_right(stage):
         task.cancel()
 
     assert sorted(info["allowed_updates"]) == sorted(WANTED)
+    assert info["max_connections"] == 100
 
 
 async def tap_once(stage, message, wait=20.0):

@@ -1,5 +1,6 @@
 """Stories about updates: given what the log holds, when an update comes, then what follows."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,7 @@ class FakeLog:
         return Posted(due, self.posted_by) if due else None
 
     async def publish(self, event: Event, *, cause: Envelope | None, patience: float) -> None:
+        await asyncio.sleep(0)  # others come meanwhile
         if self.away:
             raise LogUnavailableError("away")
         self.events.append(event)

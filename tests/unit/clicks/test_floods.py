@@ -1,5 +1,7 @@
 """Who taps too often is told so, and only what is answered as counted is in the log."""
 
+import asyncio
+
 import pytest
 
 from chassis.log import LogUnavailableError
@@ -19,6 +21,15 @@ async def test_of_a_flood_of_taps_as_many_are_recorded_as_are_answered_as_usual(
 
     assert answers.count(["We will write to you."]) == ALLOWED == len(story.log.events)
     assert answers[ALLOWED:] == [[TOO_MANY]] * (200 - ALLOWED)
+
+
+async def test_of_taps_at_once_no_more_are_recorded_than_of_taps_one_after_the_other(
+    story, updates
+):
+    for _ in range(2):
+        await asyncio.gather(*(story.when(updates.tap(story.token(1))) for _ in range(200)))
+
+        assert len(story.log.events) == ALLOWED
 
 
 async def test_the_others_tap_on(story, updates):

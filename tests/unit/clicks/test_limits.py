@@ -53,6 +53,26 @@ def test_a_limit_of_one_lets_one_through():
     assert (spent(limit, 5), limit.wait("ann", NOW)) == (1, 60)
 
 
+def test_what_is_given_back_can_be_spent_again_and_no_more():
+    limit = Limit(60, MINUTE)
+    spent(limit, 60)
+
+    for _ in range(5):
+        limit.give_back("ann", NOW)
+
+    assert spent(limit, 1000) == 5
+
+
+def test_who_gives_all_back_has_the_whole_burst_and_not_more():
+    limit = Limit(3, MINUTE)
+    spent(limit, 2)
+
+    for _ in range(7):
+        limit.give_back("ann", NOW)
+
+    assert (spent(limit, 10), len(limit)) == (3, 1)
+
+
 def test_nobody_is_refused_for_what_another_did():
     limit = Limit(3, MINUTE)
     spent(limit, 3, "ann")

@@ -1,5 +1,6 @@
 """The HTTP edge, over handlers that are played by the test."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -33,7 +34,7 @@ class Edge:
         limit = Limit(2, timedelta(minutes=1))
         callers = Callers(limit, trusted_proxies=0, clock=lambda: NOW)
         routes = [
-            webhook(self._update, self._answer, secret=SECRET),
+            webhook(self._update, self._answer, secrets=[SECRET]),
             redirect(self._follow, callers),
         ]
         self.app = Starlette(routes=routes)
@@ -53,6 +54,7 @@ class Edge:
         self.made.append(call)
 
     async def _follow(self, token: str, visit: Visit) -> str | None:
+        await asyncio.sleep(0)  # as the log takes its time
         if self.away:
             raise LogUnavailableError("away")
         self.seen.append((token, visit))
@@ -219,6 +221,23 @@ async def test_an_address_from_which_too_many_links_are_followed_is_asked_to_wai
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
         assert (await other.get("/r/token")).status_code == 302
     assert len(edge.seen) == 3
+
+
+async def test_links_that_are_followed_at_once_are_limited_as_those_one_after_the_other(edge):
+    transport = httpx.ASGITransport(edge.app, client=("8.8.8.8", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://clicks") as flood:
+        for recorded in (2, 0):
+            seen = await asyncio.gather(*(flood.get("/r/token") for _ in range(20)))
+            assert [response.status_code for response in seen].count(302) == recorded
+
+
+async def test_a_link_that_was_asked_for_while_the_log_was_away_counts_against_nobody(edge):
+    transport = httpx.ASGITransport(edge.app, client=("8.8.8.8", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://clicks") as person:
+        edge.away = True
+        assert {(await person.get("/r/token")).status_code for _ in range(5)} == {503}
+        edge.away = False
+        assert (await person.get("/r/token")).status_code == 302
 
 
 async def test_links_that_led_nowhere_and_people_behind_a_proxy_count_against_nobody(edge):

@@ -63,7 +63,12 @@ def test_the_settings_refuse_an_address_that_telegram_would_not_take(monkeypatch
 
 
 def test_what_telegram_has_as_wanted_differs_in_nothing():
-    info = {"url": HOOK.url, "allowed_updates": list(reversed(WANTED)), "ip_address": "1.2.3.4"}
+    info = {
+        "url": HOOK.url,
+        "allowed_updates": list(reversed(WANTED)),
+        "max_connections": 100,
+        "ip_address": "1.2.3.4",
+    }
 
     assert HOOK.differences(info) == ()
 
@@ -81,6 +86,10 @@ def test_what_telegram_has_as_wanted_differs_in_nothing():
             {"url": HOOK.url, "allowed_updates": [*WANTED[1:], "poll"]},
             (f"allowed_updates are without {WANTED[0]} and with poll",),
         ),
+        (
+            {"url": HOOK.url, "allowed_updates": WANTED, "max_connections": 40},
+            ("max_connections is 40 instead of 100",),
+        ),
     ],
 )
 def test_each_difference_is_named(info, said):
@@ -88,13 +97,14 @@ def test_each_difference_is_named(info, said):
 
 
 def test_a_state_is_told_in_lines():
-    state = State(HOOK.url, 3, "Wrong response: 503", 3_900, ("message",), ("no poll",))
+    state = State(HOOK.url, 3, "Wrong response: 503", 3_900, ("message",), ("no poll",), 100)
 
     assert report.text(state).splitlines() == [
         f"url              {HOOK.url}",
         "pending          3",
         "last error       Wrong response: 503, 1 h 5 min ago",
         "allowed updates  message",
+        "connections      100",
         "DIFFERS          no poll",
     ]
     assert report.text(State("", 0, None, None, (), ())).splitlines() == [
@@ -102,6 +112,7 @@ def test_a_state_is_told_in_lines():
         "pending          0",
         "last error       none",
         "allowed updates  Telegram's default",
+        "connections      none",
         "as the settings want it",
     ]
 

@@ -46,6 +46,10 @@ class MemoryLog:
     def clock(self) -> datetime:
         return self.now() + self.moved
 
+    def jump(self, by: timedelta) -> None:
+        """Let the log's clock, and with it this machine's, go on by so much."""
+        self._begin += by
+
     def now(self) -> datetime:
         return self._begin + timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
 
@@ -100,7 +104,10 @@ class MemoryLog:
 async def ticking(
     log: MemoryLog,
     catalogue: Catalogue | None = None,
+    *,
+    compared: bool = False,
 ) -> AsyncIterator[ClockWatch]:
+    """Run a ticker; `compared`: its clock goes on being compared with the log's."""
     catalogue = catalogue or Catalogue()
     await catalogue.catch_up(cast("Reader", log))
     clock = LogClock(log.clock, asyncio.get_running_loop().time)
@@ -108,10 +115,12 @@ async def ticking(
     watch = ClockWatch(clock)
     ticker = Ticker(catalogue, clock, watch)
     task = asyncio.create_task(ticker.run(cast("Reader", log), cast("Publisher", log)))
+    comparing = [asyncio.create_task(clock.run(cast("Reader", log)))] if compared else []
     yield watch
     assert not task.done(), task.exception()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for running in (task, *comparing):
+        running.cancel()
+    await asyncio.gather(task, *comparing, return_exceptions=True)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -185,6 +194,38 @@ async def test_while_the_clock_is_not_believed_nothing_is_said() -> None:
             await watch.check()
 
         assert len(log.slots("first")) == 2
+
+
+async def test_a_clock_that_jumped_and_is_set_right_is_believed_once_the_log_was_asked() -> None:
+    log = MemoryLog()
+    log.define(BEGIN, campaign("first", every=timedelta(seconds=1)))
+
+    async with ticking(log, compared=True) as watch:
+        await until(lambda: len(log.slots("first")) >= 2)
+        log.moved = HOUR
+        await until(lambda: watch.hindrance() is not None)
+        log.moved = timedelta(0)
+        said = len(log.slots("first"))
+        await until(lambda: len(log.slots("first")) >= said + 2)
+
+
+async def test_where_the_log_s_time_jumped_with_the_clock_nothing_is_said_for_a_minute() -> None:
+    """On one machine they are the same clock, and agree at once."""
+    log = MemoryLog()
+    log.define(BEGIN, campaign("first", every=timedelta(seconds=1)))
+
+    async with ticking(log, compared=True) as watch:
+        await until(lambda: len(log.slots("first")) >= 2)
+        log.jump(HOUR)
+        await until(lambda: "the log's time jumped by +3600" in (watch.hindrance() or ""))
+        said = len(log.slots("first"))
+        await asyncio.sleep(1.5)
+        with pytest.raises(ClockNotBelievedError, match=r"back, or at \d\d:\d\d:\d\d UTC"):
+            await watch.check()
+        assert len(log.slots("first")) == said
+
+        log.jump(-HOUR)
+        await until(lambda: len(log.slots("first")) >= said + 2)
 
 
 async def test_a_clock_that_jumps_while_the_log_keeps_us_waiting_is_believed_no_more() -> None:

@@ -12,7 +12,7 @@ from chassis.lease import Lease
 from chassis.log_clock import LogClock
 from chassis.logs import logger
 from chassis.service import Connection, Service
-from chassis.settings import load, refuse
+from chassis.settings import load
 from clicks import api
 from clicks.callers import Callers
 from clicks.catalogue import Catalogue
@@ -142,8 +142,8 @@ def _hot(settings: Settings, handlers: Handlers, answer: Answer, clock: Clock) -
     callers = _callers(settings, settings.links_per_minute, clock)
     routes = [redirect(handlers.link, callers)]
     if settings.clicks_mode == "webhook":
-        secret = _secret(settings)
-        routes.append(receive_updates(handlers.update, answer, secret=secret))
+        secrets = several(settings.webhook_secret)
+        routes.append(receive_updates(handlers.update, answer, secrets=secrets))
     return routes
 
 
@@ -181,7 +181,7 @@ def _telegram(settings: Settings) -> Telegram:
 
 
 def _webhook(settings: Settings) -> Webhook:
-    return Webhook(f"{settings.webhook_url}{PATH}")
+    return Webhook(f"{settings.webhook_url}{PATH}", settings.webhook_connections)
 
 
 def _lease(settings: Settings, connection: Connection, bot: Bot) -> Lease:
@@ -190,13 +190,9 @@ def _lease(settings: Settings, connection: Connection, bot: Bot) -> Lease:
 
 
 def _secret(settings: Settings) -> str:
-    if settings.webhook_secret is None:
-        refuse("FINGERPOST_WEBHOOK_SECRET: needed to tell Telegram's requests from others")
-    return settings.webhook_secret.get_secret_value()
+    """Return the secret that Telegram is told."""
+    return several(settings.webhook_secret)[0]
 
 
 def _signer(settings: Settings) -> TokenSigner:
-    try:
-        return TokenSigner(settings.cta_secrets())
-    except ValueError as error:
-        refuse(str(error))
+    return TokenSigner(settings.cta_secrets())

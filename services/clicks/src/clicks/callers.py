@@ -31,3 +31,8 @@ class Callers:
         """Count one time against the caller."""
         if who is not None:
             self._limit.spend(who, self._clock())
+
+    def give_back(self, who: str | None) -> None:
+        """Count one time less against the caller."""
+        if who is not None:
+            self._limit.give_back(who, self._clock())

@@ -6,7 +6,9 @@ will, and one that is not there yet may be there in a moment.
 
 import asyncio
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Hashable
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import nats.errors
 from nats.js.errors import Error as JetStreamError
@@ -14,15 +16,18 @@ from nats.js.errors import Error as JetStreamError
 from chassis.log import Entry, LogUnavailableError, Reader
 from chassis.logs import logger
 from clicks.metrics import LOOK_UPS
-from contracts.campaign import Variant
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.events import ConversionRecorded, GuideDue, MessageClaimed, PromoDue
 from contracts.ids import Channel, DeliveryId
 from contracts.subjects import channel_of, claims_of, due_of
 
 _REMEMBERED = 10_000
-"""At 3.5 kB each, without its variant."""
-_VARIANTS = 1_000
+"""At 0.7 kB each, without what deliveries of a campaign have in common."""
+_KINDS = 1_000
+
+_OWN_ATTRIBUTES = ("id", "time", "subject", "correlationid")
+_OWN_FIELDS = ("delivery", "channel", "scheduled_for", "expires_at", "due_at", "ordinal")
+"""In these the deliveries of a campaign differ; one that is missing here costs memory only."""
 
 log = logger(__name__)
 
@@ -34,27 +39,48 @@ class Posted(NamedTuple):
     bot_id: int | None
 
 
+class _Remembered(NamedTuple):
+    """A delivery by what is its own, and another one that has all the rest in common with it."""
+
+    like: Posted
+    attributes: tuple[Any, ...]
+    fields: tuple[Any, ...]
+
+    def posted(self) -> Posted:
+        """Return the delivery as the log has it: 5 µs, for a quarter of its size."""
+        due = self.like.due
+        fields = dict(zip(_OWN_FIELDS, self.fields, strict=True))
+        attributes = dict(zip(_OWN_ATTRIBUTES, self.attributes, strict=True))
+        data = due.data.model_copy(update=fields)
+        return Posted(due.model_copy(update={**attributes, "data": data}), self.like.bot_id)
+
+
+_own_attributes = attrgetter(*_OWN_ATTRIBUTES)
+_own_fields = attrgetter(*_OWN_FIELDS)
+
+
 class Catalogue:
-    """Every delivery in the log; keeps the 10,000 that were asked for last.
+    """Every delivery in the log; keeps the `remembered` that were asked for last.
 
     However many ask for one delivery at once, the log is asked once.
     """
 
-    def __init__(self, reader: Reader, *, patience: float) -> None:
+    def __init__(self, reader: Reader, *, patience: float, remembered: int = _REMEMBERED) -> None:
         self._reader = reader
         self._patience = patience
-        self._known: OrderedDict[DeliveryId, Posted] = OrderedDict()
-        self._variants: dict[str, Variant] = {}
+        self._remembered = remembered
+        self._known: OrderedDict[DeliveryId, _Remembered] = OrderedDict()
+        self._kinds: dict[Hashable, Posted] = {}
         self._asking: dict[DeliveryId, asyncio.Task[Posted | None]] = {}
 
     async def posted(self, delivery: DeliveryId) -> Posted | None:
         """Return a delivery, None where the log has none; raises LogUnavailableError."""
-        posted = self._known.get(delivery)
-        if posted is None:
+        known = self._known.get(delivery)
+        if known is None:
             # Shielded: one who goes away takes nothing from the others who wait for the same.
             return await asyncio.shield(self._asked(delivery))
         self._known.move_to_end(delivery)
-        return posted
+        return known.posted()
 
     async def conversion(self, subject: str) -> ConversionRecorded | None:
         """Return the conversion on `subject`, None where there is none; asks each time."""
@@ -79,8 +105,14 @@ class Catalogue:
         return posted
 
     def _remember(self, delivery: DeliveryId, posted: Posted) -> None:
-        self._known[delivery] = posted
-        if len(self._known) > _REMEMBERED:
+        # What is equal is kept once: the id is the subject, the story the delivery.
+        one: dict[Any, Any] = {delivery: delivery}
+        attributes, fields = (
+            tuple(one.setdefault(value, value) for value in own)
+            for own in (_own_attributes(posted.due), _own_fields(posted.due.data))
+        )
+        self._known[delivery] = _Remembered(self._like(posted), attributes, fields)
+        if len(self._known) > self._remembered:
             self._known.popitem(last=False)
 
     async def _look_up(self, delivery: DeliveryId) -> Posted | None:
@@ -91,18 +123,16 @@ class Catalogue:
         )
         claimed = claim.data if claim else None
         bot_id = claimed.bot_id if isinstance(claimed, MessageClaimed) else None
-        return Posted(self._sharing(due), bot_id) if due else None
+        return Posted(due, bot_id) if due and isinstance(due.data, GuideDue | PromoDue) else None
 
-    def _sharing(self, due: Envelope) -> Envelope:
-        """Keep the variant, which many deliveries show, once: it is more than half of an event."""
-        planned = due.data
-        if not isinstance(planned, GuideDue | PromoDue):
-            return due
-        if len(self._variants) >= _VARIANTS:
-            self._variants.clear()
-        variant = planned.variant
-        kept = self._variants.setdefault(variant.model_dump_json(), variant)
-        return due.model_copy(update={"data": planned.model_copy(update={"variant": kept})})
+    def _like(self, posted: Posted) -> Posted:
+        """Return the first delivery that has in common with this one all but what is its own."""
+        if len(self._kinds) >= _KINDS:
+            self._kinds.clear()
+        due = posted.due
+        attributes = due.model_dump_json(exclude={*_OWN_ATTRIBUTES, "data"})
+        fields = due.data.model_dump_json(exclude={*_OWN_FIELDS})
+        return self._kinds.setdefault((attributes, fields, posted.bot_id), posted)
 
     async def last_word(self, channel: Channel, bot_id: int) -> Entry | None:
         """Return the newest fact about a bot in a channel; asks each time."""

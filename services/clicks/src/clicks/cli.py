@@ -6,13 +6,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from chassis.console import CommandError, fail, quiet_logs, settled, tell
+from chassis.console import EXIT_INTERRUPTED, CommandError, fail, quiet_logs, settled, tell
 from clicks import app
 from clicks.console import report
 from clicks.console.answers import Answer
 from clicks.console.arguments import parser
-
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

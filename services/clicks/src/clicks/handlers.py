@@ -122,11 +122,18 @@ class Handlers:
         limit, key = self._limit_of(asked)
         if limit.wait(key, self._clock()):
             return slow_down(asked)
-        decision = await handle(asked)
-        # What comes again, as the log was away, is not counted twice; a refused tap costs nothing.
-        if decision.event or not all(call.is_answer for call in decision.calls):
-            limit.spend(key, self._clock())
-        return decision
+        # Before the log is waited for: any number of the same person may come meanwhile.
+        limit.spend(key, self._clock())
+        counts = False
+        try:
+            decision = await handle(asked)
+            counts = bool(decision.event) or not all(call.is_answer for call in decision.calls)
+            return decision
+        finally:
+            # What comes again, as the log was away, is not counted twice; a refused tap costs
+            # nothing.
+            if not counts:
+                limit.give_back(key, self._clock())
 
     def _limit_of(self, asked: Tap | Start | Word) -> tuple[Limit, Hashable]:
         """Return what bounds a request: who taps too often can still stop, and be forgotten."""

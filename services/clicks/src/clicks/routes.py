@@ -58,9 +58,9 @@ class FollowLink(Protocol):
     async def __call__(self, token: str, visit: Visit) -> str | None: ...
 
 
-def webhook(handle: HandleUpdate, answer: Answer, *, secret: str) -> Route:
-    """Make the route that Telegram posts updates to."""
-    return Route(PATH, Webhook(handle, answer, secret=secret), methods=["POST"])
+def webhook(handle: HandleUpdate, answer: Answer, *, secrets: Sequence[str]) -> Route:
+    """Make the route that Telegram posts updates to, with any one of `secrets`."""
+    return Route(PATH, Webhook(handle, answer, secrets=secrets), methods=["POST"])
 
 
 def redirect(follow: FollowLink, callers: Callers) -> Route:
@@ -94,16 +94,17 @@ class Webhook:
     by calls of their own: of what is in the body Telegram does not say whether it was refused.
     """
 
-    def __init__(self, handle: HandleUpdate, answer: Answer, *, secret: str) -> None:
+    def __init__(self, handle: HandleUpdate, answer: Answer, *, secrets: Sequence[str]) -> None:
         self._handle = handle
         self._answer = answer
-        self._secret = secret.encode()
+        self._secrets = [secret.encode() for secret in secrets]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self._reply(scope, receive)).send(send)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
-        if not hmac.compare_digest(_header(scope, _SECRET_HEADER), self._secret):
+        told = _header(scope, _SECRET_HEADER)
+        if not any([hmac.compare_digest(told, secret) for secret in self._secrets]):  # noqa: C419  as long for each
             REFUSED.labels("wrong_secret").inc()
             return Reply(401)
         body = await _body(receive)
@@ -136,20 +137,22 @@ class Redirect:
             REFUSED.labels("too_many").inc()
             retry_after = (b"retry-after", b"%d" % wait)
             return Reply(429, _TOO_MANY, (_HTML, retry_after, _NOT_STORED))
+        # Before the log is waited for: of one address any number may come meanwhile.
+        self._callers.spend(who)
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
         token = scope["path"].removeprefix(LINK_PATH)
         try:
             target = await self._follow(token, visit(scope["method"], headers))
         except LogUnavailableError:
+            self._callers.give_back(who)
             return Reply(503, _LATER, (_HTML, _COME_BACK, _NOT_STORED))
         except NoInviteError as error:
-            self._callers.spend(who)
             if error.lasting:
                 return Reply(503, _NO_INVITE, (_HTML, _COME_BACK_LATER, _NOT_STORED))
             return Reply(503, _LATER, (_HTML, _COME_BACK, _NOT_STORED))
         if target is None:
+            self._callers.give_back(who)
             return Reply(404, _NOT_FOUND, (_HTML, _NOT_STORED))
-        self._callers.spend(who)
         location = (b"location", quote(target, safe=_SAFE).encode())
         return Reply(302, headers=(location, _NOT_STORED, _NO_REFERRER, _NOT_INDEXED))
 

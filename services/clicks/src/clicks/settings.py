@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import CtaKeysMixin, ServiceSettings
-from clicks.domain.webhook import problem_of
+from clicks.domain.webhook import MOST_CONNECTIONS, problem_of
 
 _BOT_TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 SECRET_PREFIX = "whsec_"  # noqa: S105  how a secret begins
-_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 
 
 def several(secrets: SecretStr | None) -> list[str]:
@@ -40,45 +40,80 @@ class Settings(CtaKeysMixin, ServiceSettings):
     """The names and defaults stand in the README."""
 
     bot_token: SecretStr = Field(
-        validation_alias="TELEGRAM_BOT_TOKEN", description="the bot's token from @BotFather"
+        validation_alias="TELEGRAM_BOT_TOKEN",
+        description="the bot's token from @BotFather",
+        examples=["123456789:AAE..."],
     )
     telegram_api: str = Field(
-        "https://api.telegram.org", description="base URL of the Bot API server"
+        "https://api.telegram.org",
+        description="base URL of the Bot API server",
+        examples=["https://api.telegram.org"],
     )
     clicks_mode: Literal["webhook", "polling"] = Field(
-        "polling", description="how updates arrive: posted to any replica, or polled by one of them"
+        "polling",
+        description="how updates arrive: posted to any replica, or polled by one of them",
+        examples=["webhook"],
     )
     webhook_secret: SecretStr | None = Field(
-        None, description="proves that a webhook request is Telegram's: 1-256 of A-Z a-z 0-9 _ -"
+        None,
+        description="proves that a webhook request is Telegram's; several while it is changed, the"
+        " one that Telegram is told first",
+        examples=["<secret>,<older one>"],
     )
     webhook_url: str | None = Field(
-        None, description="public base URL of this service, e.g. https://clicks.example.org"
+        None,
+        description="public base URL of this service",
+        examples=["https://clicks.example.org"],
+    )
+    webhook_connections: int = Field(
+        MOST_CONNECTIONS,
+        ge=1,
+        le=MOST_CONNECTIONS,
+        description="connections by which Telegram may post at once, over all replicas",
+        examples=["100"],
     )
 
     conversion_secrets: SecretStr | None = Field(
         None,
-        description="secrets that sign POST /v1/conversions: whsec_<base64>,whsec_<older one>",
+        description="secrets that sign POST /v1/conversions, comma-separated",
+        examples=["whsec_<base64>,whsec_<older one>"],
     )
     stripe_secrets: SecretStr | None = Field(
-        None, description="signing secrets of Stripe's webhook endpoints: whsec_...,whsec_..."
+        None,
+        description="signing secrets of Stripe's webhook endpoints, comma-separated",
+        examples=["whsec_...,whsec_..."],
     )
     stripe_test_events: bool = Field(
-        default=False, description="record what is paid in Stripe's test mode as well"
+        default=False,
+        description="whether to record what is paid in Stripe's test mode as well",
+        examples=["true"],
     )
     taps_per_minute: int = Field(
-        120, ge=1, description="taps and starts of one person that are recorded in a minute"
+        120,
+        ge=1,
+        description="taps and starts of one person that are recorded in a minute",
+        examples=["120"],
     )
     links_per_minute: int = Field(
-        600, ge=1, description="followed links of one address that are recorded in a minute"
+        600,
+        ge=1,
+        description="followed links of one address that are recorded in a minute",
+        examples=["600"],
     )
     trusted_proxies: int = Field(
-        0, ge=0, le=10, description="proxies before this service that append to X-Forwarded-For"
+        0,
+        ge=0,
+        le=10,
+        description="proxies before this service that append to X-Forwarded-For",
+        examples=["1"],
     )
 
     stars_seconds: float = Field(
         600,
         ge=1,
+        allow_inf_nan=False,
         description="how often the bot's Star transactions are compared with the log, in seconds",
+        examples=["600"],
     )
 
     @field_validator("conversion_secrets")
@@ -103,15 +138,15 @@ class Settings(CtaKeysMixin, ServiceSettings):
     @classmethod
     def _token_of_a_bot(cls, token: SecretStr) -> SecretStr:
         if not _BOT_TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError("must look like 123456:ABC-def")
+            raise ValueError("must be <number>:<letters>, as @BotFather gives it")
         return token
 
     @field_validator("webhook_secret")
     @classmethod
-    def _secret_that_telegram_takes(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not _SECRET.fullmatch(secret.get_secret_value()):
-            raise ValueError("must be 1 to 256 of A-Z a-z 0-9 _ -")
-        return secret
+    def _secrets_that_telegram_takes(cls, secrets: SecretStr | None) -> SecretStr | None:
+        if secrets is not None and not all(map(_SECRET.fullmatch, several(secrets) or [""])):
+            raise ValueError("must be 1 to 256 of A-Z a-z 0-9 _ -, several separated by commas")
+        return secrets
 
     @field_validator("telegram_api", "webhook_url")
     @classmethod
@@ -119,7 +154,7 @@ class Settings(CtaKeysMixin, ServiceSettings):
         if url is None:
             return None
         if not _is_base_url(url):
-            raise ValueError("must be an http(s) address such as https://clicks.example.org")
+            raise ValueError("must be an http(s) address")
         return url.rstrip("/")
 
     @model_validator(mode="after")

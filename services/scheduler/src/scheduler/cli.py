@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from chassis.clock import utc_now
 from chassis.console import (
+    EXIT_INTERRUPTED,
     CommandError,
     NoLogError,
     RefusedError,
@@ -29,8 +30,6 @@ from scheduler.console import inquiries, orders, report, requests, words
 from scheduler.console.answers import Answer, Backfilled, Preview
 from scheduler.console.arguments import parser
 from scheduler.plan_file import PlanError
-
-EXIT_INTERRUPTED = 130
 
 _LONGEST_KEY = 64
 

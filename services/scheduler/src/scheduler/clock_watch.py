@@ -6,7 +6,7 @@ from prometheus_client import Gauge
 
 from chassis.log_clock import LogClock
 from chassis.logs import logger
-from scheduler.domain.clock import HOLD, Jump, hindrance
+from scheduler.domain.clock import HOLD, Course, Jump, follow, hindrance
 
 SKEW = Gauge(
     "fingerpost_scheduler_clock_skew_seconds",
@@ -30,14 +30,15 @@ class ClockWatch:
     def __init__(self, clock: LogClock) -> None:
         self._clock = clock
         self._jump: Jump | None = None
+        self._course: Course | None = None
         self._held: str | None = None
         clock.tell(self._jumped)
 
     def hindrance(self) -> str | None:
         """Look at the clocks; return why nothing may be emitted now, None where all is well."""
         clock = self._clock
-        clock()
-        held = hindrance(self._jump, clock.skew, clock.asked_at, clock.looked_at)
+        self._course = follow(self._course, clock(), clock.skew, clock.looked_at)
+        held = hindrance(self._jump, clock.asked_at, clock.skew, self._course)
         if held and not self._held:
             log.error("holding back: no slot is emitted", problem=held)
         elif self._held and not held:

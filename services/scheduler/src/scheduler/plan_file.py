@@ -133,7 +133,10 @@ class PlanFile:
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            remedy = "name a campaign file that can be read (FINGERPOST_CAMPAIGNS)"
+            remedy = (
+                "name a campaign file that can be read"
+                " (FINGERPOST_CAMPAIGNS, e.g. deploy/campaigns/default.yaml)"
+            )
             raise PlanError([f"{self.path}: {error.strerror}; {remedy}"]) from error
         try:
             return content.decode()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class State:
     """The webhook as Telegram has it, and how that differs from what the settings want.
 
-    `url` is empty where none is set; `allowed_updates` where Telegram sends its default kinds.
+    `url` is empty where none is set; `allowed_updates` where Telegram sends its default kinds;
+    `max_connections` is None where Telegram does not say.
     """
 
     url: str
@@ -16,6 +17,7 @@ class State:
     last_error_age_seconds: int | None
     allowed_updates: tuple[str, ...]
     differences: tuple[str, ...]
+    max_connections: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def _state(state: State) -> list[str]:
         f"pending          {state.pending}",
         f"last error       {_last_error(state)}",
         f"allowed updates  {kinds}",
+        f"connections      {state.max_connections or 'none'}",
     ]
     differences = [f"DIFFERS          {difference}" for difference in state.differences]
     return [*lines, *(differences or ["as the settings want it"])]

@@ -35,6 +35,7 @@ async def look(telegram: Telegram, wanted: Webhook | None, *, now: datetime) -> 
         last_error_age_seconds=max(0, int(now.timestamp()) - at) if isinstance(at, int) else None,
         allowed_updates=tuple(info.get("allowed_updates") or ()),
         differences=differences,
+        max_connections=info.get("max_connections"),
     )
 
 

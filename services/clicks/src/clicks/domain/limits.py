@@ -46,6 +46,16 @@ class Limit:
             self._old, self._young, self._turned_at = self._young, {}, at
         self._young[key] = spent
 
+    def give_back(self, key: Hashable, now: datetime) -> None:
+        """Count one time less against `key`: nothing came of it."""
+        at = now.timestamp()
+        left = self._ahead(key, at) - self._interval
+        counted = self._young if key in self._young else self._old
+        if left > 0:
+            counted[key] = at + left
+        else:
+            counted.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 

@@ -14,31 +14,39 @@ from clicks.domain.updates import WANTED
 
 PATH = "/telegram/webhook"
 PORTS = (443, 80, 88, 8443)
+MOST_CONNECTIONS = 100
+"""By which Telegram posts at once, at most; 40 where nobody says how many (Bot API docs)."""
 _TELEGRAM = "api.telegram.org"
 _AT_HOME = ("localhost", ".localhost", ".local", ".internal")
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where Telegram is to post updates, and which kinds of them."""
+    """Where Telegram is to post updates, which kinds of them, and by how many connections."""
 
     url: str
+    connections: int = MOST_CONNECTIONS
     allowed_updates: tuple[str, ...] = WANTED
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Return it as setWebhook takes it; which kinds is always said, as Telegram keeps them."""
-        return {"url": self.url, "allowed_updates": list(self.allowed_updates)}
+        return {
+            "url": self.url,
+            "allowed_updates": list(self.allowed_updates),
+            "max_connections": self.connections,
+        }
 
     def differences(self, info: object) -> tuple[str, ...]:
         """Compare with a WebhookInfo; its secret is not shown, so that is not compared."""
         found = info if isinstance(info, dict) else {}
         url, kinds = found.get("url") or "", found.get("allowed_updates") or ()
-        return tuple(
-            difference
-            for difference in (_other_url(url, self.url), _other_kinds(kinds, self.allowed_updates))
-            if difference
+        differences = (
+            _other_url(url, self.url),
+            _other_kinds(kinds, self.allowed_updates),
+            _other_connections(found.get("max_connections"), self.connections),
         )
+        return tuple(filter(None, differences))
 
 
 def problem_of(base: str, api: str) -> str | None:
@@ -82,3 +90,9 @@ def _other_kinds(found: Sequence[str], wanted: Sequence[str]) -> str | None:
     words = [f"without {', '.join(missing)}"] if missing else []
     words += [f"with {', '.join(extra)}"] if extra else []
     return f"allowed_updates are {' and '.join(words)}" if words else None
+
+
+def _other_connections(found: object, wanted: int) -> str | None:
+    if found in (None, wanted):  # without a webhook Telegram names none
+        return None
+    return f"max_connections is {found} instead of {wanted}"
