@@ -259,6 +259,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             unit="s",
         ),
         Panel(
+            "Servers that have all of the log",
+            {
+                "are": f"min(fingerpost_log_copies{{{_SCOPE}}} > 0)",
+                "are to be": _of("fingerpost_log_copies_wanted"),
+            },
+            "As its leader says.",
+            decimals=0,
+        ),
+        Panel(
             "How late the event loops came back",
             _quantiles("fingerpost_event_loop_lag_seconds", "job"),
             unit="s",

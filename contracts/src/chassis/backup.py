@@ -20,7 +20,15 @@ from typing import Any, BinaryIO
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from chassis.console import CommandError, RefusedError, UnavailableError, fail, tell, to_nats
+from chassis.console import (
+    EXIT_INTERRUPTED,
+    CommandError,
+    RefusedError,
+    UnavailableError,
+    fail,
+    tell,
+    to_nats,
+)
 from chassis.settings import ServiceSettings, load
 from contracts.streams import BUCKETS, CLICKS_LEASE, EVENTS, SENDER_LEASE
 
@@ -188,17 +196,24 @@ async def _run(settings: ServiceSettings, act: str, folder: Path) -> dict[str, i
         return await restore(client, folder, replicas=settings.log_replicas)
 
 
+def parser() -> ArgumentParser:
+    """Return what the command line may say."""
+    whole = ArgumentParser(prog="python -m chassis.backup", description=__doc__)
+    whole.add_argument("act", choices=("save", "restore"))
+    whole.add_argument("folder", type=Path, metavar="FOLDER")
+    return whole
+
+
 def main() -> int:
     """Save or restore; return the exit status."""
-    parser = ArgumentParser(prog="python -m chassis.backup", description=__doc__)
-    parser.add_argument("act", choices=("save", "restore"))
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    asked = parser.parse_args()
+    asked = parser().parse_args()
     settings = load(ServiceSettings)
     try:
         counted = asyncio.run(_run(settings, asked.act, asked.folder))
     except CommandError as error:
         return fail(error, as_json=False)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     for name, messages in counted.items():
         tell(f"{name}: {messages} messages {_DID[asked.act]}", str, as_json=False)
     return 0

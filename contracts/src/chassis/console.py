@@ -34,6 +34,8 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69
 """EX_UNAVAILABLE of sysexits.h."""
+EXIT_INTERRUPTED = 130
+"""As a shell says it of who was ended by Ctrl-C."""
 
 _CONNECT_SECONDS = 4.0
 _ATTEMPT_SECONDS = 2

@@ -27,6 +27,10 @@ ACKNOWLEDGED = Histogram(
     "Time from publishing an event until the log acknowledged it.",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
 )
+COPIES = Gauge(
+    "fingerpost_log_copies", "Servers that have all of the log, as its leader said last; 0 before."
+)
+COPIES_WANTED = Gauge("fingerpost_log_copies_wanted", "Servers that are to have all of the log.")
 LOOP_LAG = Histogram(
     "fingerpost_event_loop_lag_seconds",
     "How late the event loop came back from a sleep of one second.",

@@ -6,8 +6,9 @@ user runs it before they start, and before each upgrade. It may be repeated.
 
 import asyncio
 import sys
+from argparse import ArgumentParser
 
-from chassis.console import CommandError, RefusedError, console, fail, tell
+from chassis.console import EXIT_INTERRUPTED, CommandError, RefusedError, console, fail, tell
 from chassis.logs import configure
 from chassis.settings import ServiceSettings, load
 from chassis.topology import DestructiveChangeError, ensure_bucket, ensure_consumer
@@ -45,14 +46,22 @@ async def _patiently(settings: ServiceSettings) -> None:
             return
 
 
+def parser() -> ArgumentParser:
+    """Return what the command line may say: nothing but `--help`."""
+    return ArgumentParser(prog="python -m chassis.provision", description=__doc__)
+
+
 def main() -> int:
     """Provision the log; return the exit status."""
+    parser().parse_args()
     settings = load(ServiceSettings)
     configure(_NAME, settings.instance, settings.log_level)
     try:
         asyncio.run(_patiently(settings))
     except CommandError as error:
         return fail(error, as_json=False)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     tell("the log is as this version needs it", str, as_json=False)
     return 0
 

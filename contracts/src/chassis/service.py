@@ -32,7 +32,13 @@ from chassis.front import Front
 from chassis.health import Check, Health
 from chassis.log import Publisher, Reader
 from chassis.settings import ServiceSettings
-from chassis.topology import NotProvisionedError, ensure_bucket, ensure_consumer, ensure_stream
+from chassis.topology import (
+    NotProvisionedError,
+    copies,
+    ensure_bucket,
+    ensure_consumer,
+    ensure_stream,
+)
 from contracts.streams import EVENTS, Bucket, Consumer
 from contracts.subjects import inbox_of
 
@@ -41,6 +47,7 @@ _STOP_SECONDS = 20
 _GRACE_SECONDS = 5
 _NOT_READY = (JetStreamError, nats.errors.Error, NotProvisionedError, TimeoutError, OSError)
 _REFUSED = "authorization violation"
+_CREDENTIALS = "NATS refuses this service; check NATS_URL and its credentials"
 _REFUSED_SECONDS = 15.0
 """Who is refused and not connected so long after has the wrong credentials."""
 _YOUNG_OBJECTS = 10_000
@@ -96,6 +103,8 @@ class Service:
             settings.nats_url.get_secret_value().split(","),
             name=f"{name}-{settings.instance}",
             ack_policy=AckPolicy.NACK_ON_ERROR,
+            # Handlers are closures over what they need. To inject it takes a thread a message.
+            apply_types=False,
             graceful_timeout=stop_seconds,
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RETRY_SECONDS,
@@ -218,7 +227,7 @@ class Service:
         raise RuntimeError(f"{part!r} ended by itself")
 
     async def _connect(self) -> Connection:
-        self._client = await self.broker.connect()
+        self._client = await self._admitted()
         js = self._client.jetstream()
         await self._retry(partial(self._ensure_stream, js, EVENTS))
         for consumer in self._consumers:
@@ -227,6 +236,16 @@ class Service:
             await self._retry(partial(self._ensure_bucket, js, bucket))
         publisher = Publisher(js, source=self.name, clock=self._clock)
         return Connection(js, publisher, Reader(js))
+
+    async def _admitted(self) -> Client:
+        try:
+            return await self.broker.connect()
+        except nats.errors.Error as error:
+            if _REFUSED not in str(error).lower():
+                raise
+            self._fail(_CREDENTIALS)
+        never: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        return await never  # the process ends meanwhile
 
     async def _retry(self, action: Callable[[], Awaitable[None]]) -> None:
         # JetStream may still be electing a leader, or recovering its store.
@@ -241,7 +260,9 @@ class Service:
         if self._client is None or not self._client.is_connected:
             raise RuntimeError("NATS is not connected")
         # The stream's leader alone answers, so it shows that there is one.
-        await self._client.jetstream(timeout=1).stream_info(EVENTS.name)
+        found = await self._client.jetstream(timeout=1).stream_info(EVENTS.name)
+        metrics.COPIES.set(copies(found))
+        metrics.COPIES_WANTED.set(found.config.num_replicas or 1)
 
     def _consumer_check(self, consumer: Consumer) -> Check:
         async def check() -> None:
@@ -288,7 +309,7 @@ class Service:
     def _judge_refusal(self) -> None:
         self._judging = None
         if not self._stopping and not (self._client and self._client.is_connected):
-            self._fail("NATS refuses this service; check NATS_URL and its credentials")
+            self._fail(_CREDENTIALS)
 
     async def _nats_disconnected(self) -> None:
         if not self._stopping:

@@ -1,10 +1,10 @@
 """A wrong setting ends the process with a line that names the variable and shows no secret."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.settings import CtaKeysMixin, ServiceSettings, load, variable
 
@@ -15,7 +15,14 @@ class Settings(CtaKeysMixin, ServiceSettings):
     postgres_dsn: SecretStr = Field(
         validation_alias="POSTGRES_DSN", description="the database", max_length=40
     )
-    lanes: int = Field(1, ge=1, description="how many at once")
+    lanes: int = Field(1, ge=1, description="how many at once", examples=["4"])
+    most: int = Field(9, description="how many at most", examples=["9"])
+
+    @model_validator(mode="after")
+    def _lanes_are_not_too_many(self) -> Self:
+        if self.lanes > self.most:
+            raise ValueError("FINGERPOST_LANES must be FINGERPOST_MOST or less")
+        return self
 
 
 @pytest.fixture(autouse=True)
@@ -94,12 +101,24 @@ def test_a_wrong_value_is_told_with_its_variable_and_meaning(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
-    field = name.removeprefix("FINGERPOST_").lower()
+    field = Settings.model_fields[name.removeprefix("FINGERPOST_").lower()]
+    assert field.examples
 
     [line] = refusal(capsys).splitlines()
 
     assert line.startswith(f"{name}: ")
-    assert line.endswith(f"({Settings.model_fields[field].description})")
+    assert line.endswith(f"({field.description}, e.g. {field.examples[0]})")
+
+
+def test_what_two_settings_say_against_each_other_is_told_with_an_example_of_both(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FINGERPOST_LANES", "10")
+
+    assert refusal(capsys) == (
+        "FINGERPOST_LANES must be FINGERPOST_MOST or less"
+        " (e.g. FINGERPOST_LANES=4 FINGERPOST_MOST=9)\n"
+    )
 
 
 def test_a_missing_setting_is_told_by_its_own_name(
@@ -144,24 +163,36 @@ def test_settings_can_be_logged_without_showing_a_secret(monkeypatch: pytest.Mon
 
 
 def test_cta_keys_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FINGERPOST_CTA_KEYS", "k2:new-secret, k1:old:secret")
+    new, old = f"new-{SECRET}", f"old:{SECRET}"
+    monkeypatch.setenv("FINGERPOST_CTA_KEYS", f"k2:{new}, k1:{old}")
 
     secrets = load(Settings).cta_secrets()
 
-    assert list(secrets.items()) == [("k2", b"new-secret"), ("k1", b"old:secret")]
+    assert list(secrets.items()) == [("k2", new.encode()), ("k1", old.encode())]
 
 
-@pytest.mark.parametrize("keys", [SECRET, f"k1:a,{SECRET}", f"k1:{SECRET},k1:b"])
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (SECRET, "entry 1 must be"),
+        (f"k1:a,{SECRET}", "entry 2 must be"),
+        (f"k1:{SECRET},k1:b", "entry 2 repeats"),
+        (f"{SECRET}-of-sixteen:k1", "the id of CTA key 1 must be"),
+        ("k1:very-secret", "CTA key 'k1' needs a secret of at least 16 bytes"),
+    ],
+)
 def test_cta_keys_that_make_no_sense_are_refused_without_showing_them(
-    keys: str, monkeypatch: pytest.MonkeyPatch
+    keys: str,
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("FINGERPOST_CTA_KEYS", keys)
-    settings = load(Settings)
 
-    with pytest.raises(ValueError, match=r"FINGERPOST_CTA_KEYS: entry [12]") as caught:
-        settings.cta_secrets()
+    said = refusal(capsys)
 
-    assert SECRET not in str(caught.value)
+    assert said.startswith(f"FINGERPOST_CTA_KEYS: {problem}")
+    assert "very-secret" not in said
 
 
 @pytest.mark.parametrize(
