@@ -20,14 +20,13 @@ analytics=fingerpost_analytics:$(cat "$folder/POSTGRES_PASSWORD_ANALYTICS")
 keep POSTGRES_DSN "postgresql://$analytics@${2:-postgres}:5432/fingerpost"
 
 # The passwords of deploy/nats/authorization.conf, and what each user connects with.
-if [ ! -e "$folder/nats.env" ]; then
-    for user in scheduler sender clicks analytics forget provision admin; do
-        password=$(random)
-        name=$(echo "$user" | tr '[:lower:]' '[:upper:]')
-        echo "NATS_PASSWORD_$name=$password" >>"$folder/nats.env"
-        echo "nats://$user:$password@${2:-nats}:4222" >"$folder/NATS_URL_$name"
-    done
-fi
+for user in scheduler sender clicks analytics forget provision backup admin; do
+    name=$(echo "$user" | tr '[:lower:]' '[:upper:]')
+    grep -qs "^NATS_PASSWORD_$name=" "$folder/nats.env" && continue
+    password=$(random)
+    echo "NATS_PASSWORD_$name=$password" >>"$folder/nats.env"
+    echo "nats://$user:$password@${2:-nats}:4222" >"$folder/NATS_URL_$name"
+done
 
 keep FINGERPOST_CTA_KEYS "k1:$(random)"
 keep FINGERPOST_WEBHOOK_SECRET "$(random)"

@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from manifests.pods import pod_of
+from manifests.pods import SERVICES, template_of
 from manifests.rendering import Document
 
 NAMESPACE = "fingerpost"
 NATS, POSTGRES = "nats:4222", "postgres:5432"
 INTERNET, NAMES = "internet:443", "names:53"
+TRACES = "monitoring:4318"
 OUT = {
     "scheduler": {NAMES, NATS},
     "sender": {NAMES, NATS, INTERNET},
     "clicks": {NAMES, NATS, INTERNET},
     "analytics": {NAMES, NATS, POSTGRES},
     "provision": {NAMES, NATS},
+    "backup": {NAMES, NATS},
 }
 IN = {
     "scheduler": {"monitoring:http"},
@@ -22,6 +24,7 @@ IN = {
     "clicks": {"monitoring:http", "ingress-nginx:http"},
     "analytics": {"monitoring:http", "ingress-nginx:http"},
     "provision": set[str](),
+    "backup": set[str](),
 }
 _PRIVATE = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
 _KNOWN = {
@@ -33,6 +36,7 @@ _KNOWN = {
 
 def problems(documents: Sequence[Document]) -> Iterator[str]:
     """Yield where the policies differ from the arrows, for every pod of ours."""
+    yield from _restless(documents)
     policies = [
         d["spec"]
         for d in documents
@@ -40,12 +44,14 @@ def problems(documents: Sequence[Document]) -> Iterator[str]:
     ]
     if not any(_denies_all(policy) for policy in policies):
         yield "no policy denies what no other allows"
+    traced = any(_traces(document) for document in documents)
     for document in documents:
-        if pod_of(document) is None or document["metadata"].get("namespace") != NAMESPACE:
+        template = template_of(document)
+        if template is None or document["metadata"].get("namespace") != NAMESPACE:
             continue
-        name = document["metadata"]["name"]
-        labels = document["spec"]["template"]["metadata"]["labels"]
-        for direction, far, wanted in (("egress", "to", OUT), ("ingress", "from", IN)):
+        name, labels = document["metadata"]["name"], template["metadata"]["labels"]
+        out = OUT[name] | ({TRACES} if traced and name in SERVICES else set())
+        for direction, far, wanted in (("egress", "to", out), ("ingress", "from", IN[name])):
             found = {
                 arrow
                 for policy in policies
@@ -53,10 +59,21 @@ def problems(documents: Sequence[Document]) -> Iterator[str]:
                 for rule in policy.get(direction) or ()
                 for arrow in _arrows(rule, far)
             }
-            for arrow in sorted(found - wanted[name]):
+            for arrow in sorted(found - wanted):
                 yield f"{name}: {direction} {arrow} is open, and no arrow of the design"
-            for arrow in sorted(wanted[name] - found):
+            for arrow in sorted(wanted - found):
                 yield f"{name}: {direction} {arrow} is not open"
+
+
+def _restless(documents: Sequence[Document]) -> Iterator[str]:
+    for document in documents:
+        if document["kind"] == "NetworkPolicy":
+            for direction in ("ingress", "egress"):
+                if (
+                    document["spec"].get(direction) == []
+                ):  # is stored as nothing, so it differs again
+                    name = document["metadata"]["name"]
+                    yield f"{name}: each apply would change it: `{direction}: []` says nothing"
 
 
 def _denies_all(policy: dict[str, Any]) -> bool:
@@ -66,6 +83,11 @@ def _denies_all(policy: dict[str, Any]) -> bool:
         and set(policy["policyTypes"]) == {"Ingress", "Egress"}
         and nothing
     )
+
+
+def _traces(document: Document) -> bool:
+    told = document.get("data", {}) if document["kind"] == "ConfigMap" else {}
+    return "OTEL_EXPORTER_OTLP_ENDPOINT" in told
 
 
 def _selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:

@@ -13,12 +13,21 @@ _A_SEND, _ITS_RECORD = 60, 30
 _UNITS = {"m": Decimal("0.001"), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "": Decimal(1)}
 
 
+def template_of(document: Document) -> dict[str, Any] | None:
+    """Return the template of what runs pods."""
+    if document["kind"] not in (*RUNNING, "Job", "CronJob"):
+        return None
+    spec = document["spec"]
+    if document["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    template: dict[str, Any] = spec["template"]
+    return template
+
+
 def pod_of(document: Document) -> dict[str, Any] | None:
     """Return the pod's specification of what runs pods."""
-    if document["kind"] in (*RUNNING, "Job"):
-        pod: dict[str, Any] = document["spec"]["template"]["spec"]
-        return pod
-    return None
+    template = template_of(document)
+    return template["spec"] if template else None
 
 
 def problems(document: Document) -> Iterator[str]:

@@ -18,6 +18,7 @@ def problems(documents: Sequence[Document], *, whole: bool) -> Iterator[str]:
     yield from _services(documents)
     yield from _ways_in(documents)
     yield from _scaling(documents)
+    yield from _scraping(documents)
     yield from _disruptions(documents)
     if whole:
         yield from _missing(documents)
@@ -84,10 +85,13 @@ def _ways_in(documents: Sequence[Document]) -> Iterator[str]:
 
 
 def _scaling(documents: Sequence[Document]) -> Iterator[str]:
-    for document in _of(documents, "HorizontalPodAutoscaler"):
+    for document in _of(documents, "HorizontalPodAutoscaler", "ScaledObject"):
         name, spec = document["metadata"]["name"], document["spec"]
-        if spec.get("minReplicas", 1) > spec["maxReplicas"]:
-            yield f"{name}: minReplicas is above maxReplicas"
+        least, most = ("minReplicas", "maxReplicas")
+        if document["kind"] == "ScaledObject":
+            least, most = ("minReplicaCount", "maxReplicaCount")
+        if spec.get(least, 1) > spec[most]:
+            yield f"{name}: {least} is above {most}"
         for target in _of(documents, spec["scaleTargetRef"]["kind"]):
             if target["metadata"]["name"] == spec["scaleTargetRef"]["name"]:
                 if "replicas" in target["spec"]:
@@ -95,6 +99,18 @@ def _scaling(documents: Sequence[Document]) -> Iterator[str]:
                 break
         else:
             yield f"{name}: what it scales is not there"
+
+
+def _scraping(documents: Sequence[Document]) -> Iterator[str]:
+    services = [d for d in _of(documents, "Service") if d["metadata"]["name"] in SERVICES]
+    for document in _of(documents, "ServiceMonitor"):
+        spec = document["spec"]
+        asked = {endpoint["port"] for endpoint in spec["endpoints"]}
+        for service in services:
+            name, labels = service["metadata"]["name"], service["metadata"].get("labels", {})
+            ports = {port["name"] for port in service["spec"]["ports"]}
+            if not spec["selector"]["matchLabels"].items() <= labels.items() or not asked <= ports:
+                yield f"{name} is not scraped"
 
 
 def _disruptions(documents: Sequence[Document]) -> Iterator[str]:
@@ -128,6 +144,8 @@ def _asked_for(pod: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for source in container.get("envFrom", ()):
             yield "ConfigMap", source["configMapRef"]["name"]
     for volume in pod.get("volumes", ()):
+        if claim := volume.get("persistentVolumeClaim"):
+            yield "PersistentVolumeClaim", claim["claimName"]
         for source in (volume, *volume.get("projected", {}).get("sources", ())):
             if "configMap" in source:
                 yield "ConfigMap", source["configMap"]["name"]

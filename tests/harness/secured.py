@@ -15,7 +15,7 @@ from stack.nats_server import NatsServer
 from stack.ports import free_port
 
 AUTHORIZATION = Path(__file__).parents[2] / "deploy" / "nats" / "authorization.conf"
-USERS = ("scheduler", "sender", "clicks", "analytics", "forget", "provision", "admin")
+USERS = ("scheduler", "sender", "clicks", "analytics", "forget", "provision", "backup", "admin")
 PASSWORDS = {user: f"password-of-{user}-in-nats" for user in USERS}
 _ASKS_AS = {"forget": "analytics"}
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from stack.process import Process
 
 _START_SECONDS = 20
+_LONGEST_SECONDS = 900
+"""After a kill -9 it reads its whole log anew before it answers."""
 
 
 class NatsServer:
@@ -49,7 +51,8 @@ class NatsServer:
     async def start(self) -> None:
         """Start the server and wait until JetStream is ready; raises StartError."""
         self.process.start()
-        await self.process.answers(f"{self.monitor}/healthz", _START_SECONDS)
+        url = f"{self.monitor}/healthz"
+        await self.process.answers(url, _START_SECONDS, longest=_LONGEST_SECONDS)
 
 
 def binary() -> str:

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 import httpx
 import psutil
@@ -14,10 +15,19 @@ import psutil
 _STOP_SECONDS = 90
 """Longer than the sender may need to finish a send that Telegram does not answer."""
 _POLL_SECONDS = 0.05
+_AT_WORK = 0.01
+"""Part of a processor that a process needs at least that is at work and says nothing."""
 
 
 class StartError(RuntimeError):
     """A process ended, or did not become ready; the text ends with the last lines of its log."""
+
+
+class _Done(NamedTuple):
+    """What a process did so far: seconds of the processor that it spent, bytes of its log."""
+
+    spent: float
+    said: int
 
 
 class Child(Protocol):
@@ -133,13 +143,23 @@ class Process:
             while self.running:
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def answers(self, url: str, seconds: float) -> None:
-        """Wait until `url` answers 200; raises StartError."""
+    async def answers(self, url: str, seconds: float, *, longest: float = 0.0) -> None:
+        """Wait until `url` answers 200; raises StartError.
+
+        One that is at work is given as many seconds again, up to `longest`; standard error says so.
+        """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        begun, done = loop.time(), self._done()
+        deadline = begun + seconds
         answer = "nothing"
         async with httpx.AsyncClient(timeout=1) as client:
-            while loop.time() < deadline:
+            while (now := loop.time()) < deadline or now < begun + longest:
+                if now >= deadline:
+                    before, done = done, self._done()
+                    if done.spent - before.spent < _AT_WORK * seconds and done.said == before.said:
+                        break
+                    sys.stderr.write(f"{self.name} is at work, and not ready yet: {self.tail(1)}\n")
+                    deadline = now + seconds
                 if not self.running:
                     raise StartError(f"{self.name} ended with {self.exit_status}\n{self.tail()}")
                 try:
@@ -151,7 +171,15 @@ class Process:
                     if response.is_success:
                         return
                 await asyncio.sleep(_POLL_SECONDS)
-        raise StartError(f"{self.name} was not ready in {seconds:g} s: {answer}\n{self.tail()}")
+        waited = loop.time() - begun
+        raise StartError(f"{self.name} was not ready in {waited:.0f} s: {answer}\n{self.tail()}")
+
+    def _done(self) -> _Done:
+        try:
+            spent = psutil.Process(self.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return _Done(0.0, 0)
+        return _Done(spent.user + spent.system, self._log.stat().st_size)
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of the log."""

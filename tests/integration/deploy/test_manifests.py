@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 
 from manifests.__main__ import check
-from manifests.rendering import FOLDERS, WHOLE, Document, kubectl, render
+from manifests.rendering import (
+    DEPLOY,
+    EVERY_OPTION,
+    FOLDERS,
+    PRODUCTION,
+    WHOLE,
+    Document,
+    kubectl,
+    render,
+)
 
 pytestmark = pytest.mark.skipif(kubectl() is None, reason="kubectl renders the manifests")
 
-PRODUCTION = "k8s/overlays/production"
 Change = Callable[[list[Document]], Any]
 rendered = cache(render)
 
@@ -47,6 +55,21 @@ def test_a_service_is_applied_alone(service: str) -> None:
 
     assert list(check(documents, whole=True)) == []
     assert [d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"] == [service]
+
+
+def test_every_option_is_a_line_of_production_that_need_only_be_no_comment() -> None:
+    options = {folder.name for folder in (DEPLOY / "k8s" / "options").iterdir()}
+    lines = (DEPLOY / PRODUCTION / "kustomization.yaml").read_text().split()
+
+    assert options <= {line.removeprefix("../../options/") for line in lines}
+    assert {
+        ("CronJob", "backup"),
+        ("ExternalSecret", "fingerpost-sender"),
+        ("ServiceMonitor", "fingerpost"),
+        ("PersistentVolumeClaim", "archive"),
+        ("ScaledObject", "analytics"),
+        ("NetworkPolicy", "tracing"),
+    } <= {(d["kind"], d["metadata"]["name"]) for d in rendered(EVERY_OPTION)}
 
 
 CHANGES: list[tuple[str, Change]] = [
@@ -162,6 +185,7 @@ CHANGES: list[tuple[str, Change]] = [
         "egress addresses 0.0.0.0/0:443 is open",
         lambda d: policy(d, "sender")["egress"][1]["to"][0]["ipBlock"].pop("except"),
     ),
+    ("each apply would change it", lambda d: policy(d, "provision").update(ingress=[])),
     ("ingress anywhere:any is open", lambda d: policy(d, "clicks")["ingress"].append({})),
     (
         "the secret FINGERPOST_CTA_KEYS",
@@ -199,12 +223,94 @@ def test_the_check_sees_what_is_taken_away_or_added(problem: str, change: Change
     assert any(problem in said for said in found), found
 
 
+def cron(documents: list[Document]) -> Any:
+    return one(documents, "CronJob", "backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+
+OF_OPTIONS: list[tuple[str, Change]] = [
+    ("runAsNonRoot", lambda d: cron(d)["securityContext"].pop("runAsNonRoot")),
+    ("token", lambda d: cron(d).pop("automountServiceAccountToken")),
+    (
+        "readOnlyRoot",
+        lambda d: cron(d)["containers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
+    ),
+    ("limit of memory", lambda d: cron(d)["containers"][0]["resources"]["limits"].pop("memory")),
+    ("volume backups is not there", lambda d: cron(d)["volumes"].pop(1)),
+    ("Claim backup is not", lambda d: d.remove(one(d, "PersistentVolumeClaim", "backup"))),
+    ("Claim archive is not", lambda d: d.remove(one(d, "PersistentVolumeClaim", "archive"))),
+    ("backup: egress nats:4222 is not open", lambda d: policy(d, "backup")["egress"].pop()),
+    (
+        "backup: egress internet:443 is open",
+        lambda d: policy(d, "backup")["egress"].append(policy(d, "sender")["egress"][1]),
+    ),
+    (
+        "sender: egress monitoring:4318 is not open",
+        lambda d: d.remove(one(d, "NetworkPolicy", "tracing")),
+    ),
+    (
+        "sender: egress monitoring:4318 is open",
+        lambda d: [
+            each["data"].pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+            for each in d
+            if each["kind"] == "ConfigMap"
+        ],
+    ),
+    (
+        "analytics: replicas of the Deployment would undo",
+        lambda d: one(d, "Deployment", "analytics")["spec"].update(replicas=2),
+    ),
+    (
+        "minReplicaCount is above",
+        lambda d: one(d, "ScaledObject", "analytics")["spec"].update(minReplicaCount=9),
+    ),
+    (
+        "sender is not scraped",
+        lambda d: one(d, "Service", "sender")["metadata"]["labels"].pop(
+            "app.kubernetes.io/part-of"
+        ),
+    ),
+    (
+        "sender is not scraped",
+        lambda d: one(d, "ServiceMonitor", "fingerpost")["spec"]["endpoints"][0].update(port="x"),
+    ),
+    ("evry", lambda d: one(d, "ServiceMonitor", "fingerpost")["spec"].update(evry=1)),
+    (
+        "'soon'",
+        lambda d: one(d, "PrometheusRule", "fingerpost")["spec"]["groups"][0]["rules"][0].update(
+            {"for": "soon"}
+        ),
+    ),
+    ("triggers", lambda d: one(d, "ScaledObject", "analytics")["spec"].pop("triggers")),
+]
+
+
+@pytest.mark.parametrize(("problem", "change"), OF_OPTIONS)
+def test_the_check_sees_what_is_wrong_with_an_option(problem: str, change: Change) -> None:
+    documents = copy.deepcopy(rendered(EVERY_OPTION))
+    change(documents)
+
+    found = list(check(documents, whole=True))
+
+    assert any(problem in said for said in found), found
+
+
 @pytest.mark.parametrize(
     ("folder", "change"),
     [
         ("postgres", lambda d: one(d, "Cluster", "fingerpost")["spec"].update(instancez=3)),
         ("postgres", lambda d: one(d, "Cluster", "fingerpost")["spec"].update(instances="3")),
-        ("k8s/options/keda", lambda d: d[0]["spec"].pop("triggers")),
+        (
+            "postgres, every option",
+            lambda d: one(d, "ScheduledBackup", "fingerpost")["spec"].update(schedule="47 2 * * *"),
+        ),
+        (
+            "postgres, every option",
+            lambda d: one(d, "ObjectStore", "fingerpost")["spec"].update(retentionPolicy="30"),
+        ),
+        (
+            "postgres, every option",
+            lambda d: one(d, "Cluster", "fingerpost")["spec"]["plugins"][0].pop("name"),
+        ),
         ("k8s/options/external-secrets", lambda d: d[0]["spec"]["target"].pop("name")),
     ],
 )
