@@ -66,9 +66,10 @@ def tell(folder: Path) -> int:
     found = report.load(KEPT)
     folder.mkdir(parents=True, exist_ok=True)
     report.save(found, folder / KEPT.name)
-    (folder / "bench.txt").write_text(report.text(found))
+    text = report.text(found, PARTS)
+    (folder / "bench.txt").write_text(text)
     (folder / "bench.svg").write_text(pictures.bench(found))
-    sys.stdout.write(report.text(found))
+    sys.stdout.write(text)
     progress(f"written to {folder}/bench.txt, bench.json and bench.svg")
     return 1 if found.failures else 0
 

@@ -54,13 +54,15 @@ class Report:
         ]
 
 
-def text(report: Report) -> str:
-    """Return the report for people."""
+def text(report: Report, order: Iterable[str] = ()) -> str:
+    """Return the report for people; a part of `order` that it lacks is named."""
     aims = [row.reached for part in report.parts for row in part.rows if row.reached is not None]
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     head = [report.machine, versions, "", f"{sum(aims)} of {len(aims)} aims reached"]
     head += [f"missed: {part}: {row.name}" for part, row in report.missed]
     head += [f"failed: {part.name}: {part.failure}" for part in report.failures]
+    missing = set(order) - {part.name for part in report.parts}
+    head += [f"not measured: {', '.join(sorted(missing))}"] if missing else []
     told = [f"{_title(part)}\n{table(part.rows)}" for part in report.parts if part.rows]
     return "\n\n".join(["\n".join(head), *told]) + "\n"
 

@@ -36,9 +36,9 @@ async def count() -> list[Count]:
         writes, commits = await _asked(dsn, _WRITES), await _asked(dsn, _COMMITS)
     of = "for 1,000 waiting events"
     return [
-        Count(f"writing transactions {of}", writes / _THOUSANDS, "transactions", 4, 0.4),
-        Count(f"all transactions {of}", commits / _THOUSANDS, "transactions", 30, 1),
-        Count(f"acknowledgements {of}", found.kinds["ack"] / _THOUSANDS, "acks", 4, 0.5),
+        Count(f"writing transactions {of}", writes / _THOUSANDS, "transactions", 2, 0.4),
+        Count(f"all transactions {of}", commits / _THOUSANDS, "transactions", 12, 1),
+        Count(f"acknowledgements {of}", found.kinds["ack"] / _THOUSANDS, "acks", 2, 0.5),
         Count(f"pulls {of}", found.kinds["pull"] / _THOUSANDS, "requests", 2, 0.5),
         Count(f"reads of single events {of}", found.kinds["read"] / _THOUSANDS, "reads", 1, 0),
     ]

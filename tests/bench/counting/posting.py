@@ -17,7 +17,7 @@ _LOOK_SECONDS = 0.1
 _CONSUMERS = (SENDER_PROMO.durable, SENDER_SENT.durable)
 _ACKS = 3
 """Of the due event and of what says that it was sent; and a heartbeat where it takes 3 s."""
-_PULLS = 2.5
+_PULLS = 1.5
 """Due events and those about what was sent are fetched a few at once, at times one by one."""
 
 
@@ -36,6 +36,7 @@ async def count() -> list[Count]:
                 calls = await _calls(here) - called
     posts = len(dues) - _WARM
     each = {kind: times / posts for kind, times in found.kinds.items()}
+    sent = found.sent["sender-sender"]
     asked = {method: times / posts for method, times in calls.items()}
     return [
         Count("claims of a post", each["message.claimed"], "publishes", 1),
@@ -43,9 +44,9 @@ async def count() -> list[Count]:
         Count("reads of the log for a post", each.get("read", 0), "reads", 0),
         Count("acknowledgements of a post", each["ack"], "acks", _ACKS, 2),
         Count("pulls of a post", each["pull"], "requests", _PULLS, 0),
-        Count("messages to NATS for a post", found.sent["sender-sender"] / posts, "messages", 7, 4),
+        Count("messages to NATS for a post", sent / posts, "messages", 5.5, 4),
         Count("sendMessage of a post", asked["sendMessage"], "calls", 1),
-        Count("other calls of Telegram for a post", sum(asked.values()) - 1, "calls", 1, 0),
+        Count("other calls of Telegram for a post", sum(asked.values()) - 1, "calls", 0.4, 0),
     ]
 
 

@@ -56,12 +56,9 @@ def _rows(runs: dict[str, list[Run]], what: str, words: str) -> list[Row]:
             who: [quantile(seen, share) * 1000 for run in found if (seen := getattr(run, what))]
             for who, found in runs.items()
         }
-        if by["ours"] or what == "stored":
-            aim = AIM_MILLISECONDS if name == "p99" else None
-            title = f"lateness {words} at {CHANNELS:,}/s, {name}"
-            rows.append(
-                row(title, by["ours"], "ms", floor=by["floor"], peer=by["peer"], at_most=aim)
-            )
+        aim = AIM_MILLISECONDS if name == "p99" else None
+        title = f"lateness {words} at {CHANNELS:,}/s, {name}"
+        rows.append(row(title, by["ours"], "ms", floor=by["floor"], peer=by["peer"], at_most=aim))
     return rows
 
 

@@ -38,6 +38,12 @@ def test_a_part_that_failed_is_told_and_loses_no_other() -> None:
     assert "burst" in text(report)
 
 
+def test_a_part_that_was_not_measured_is_named() -> None:
+    told = text(Report("a machine", {}, (part("scheduler"),)), ORDER)
+
+    assert "not measured: clicks, sender\n" in told
+
+
 def test_what_was_measured_on_a_busy_machine_says_so() -> None:
     busy = Part("clicks", (row("taps", [1.0], "taps/s"),), "today", "abc", 1.0, 7.5)
 
