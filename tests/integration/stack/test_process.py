@@ -1,5 +1,6 @@
 """Processes of the local run: ready, killed, left behind."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -62,6 +63,45 @@ async def test_a_process_that_ends_instead_of_answering_shows_its_last_words(
 
     with pytest.raises(StartError, match="broken ended with 1\nno such campaign"):
         await process.answers("http://127.0.0.1:1/readyz", 10)
+
+
+BUSY = """
+import http.server, sys, time
+for number in range(20):
+    print("read", number, flush=True)
+    time.sleep(0.1)
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
+"""
+
+
+async def test_a_process_that_is_at_work_is_waited_for_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    process = Process("busy", (sys.executable, "-c", BUSY, str(port)), log=tmp_path / "busy.log")
+    process.start()
+    with pytest.raises(StartError, match="busy was not ready"):
+        await process.answers(f"http://127.0.0.1:{port}/", 0.5)
+
+    await process.answers(f"http://127.0.0.1:{port}/", 0.5, longest=60)
+
+    await process.kill()
+    assert "busy is at work, and not ready yet: read" in capsys.readouterr().err
+
+
+async def test_a_process_that_does_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    process = Process("sleep", SLEEP, log=tmp_path / "sleep.log")
+    process.start()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(StartError, match=r"sleep was not ready in [0-9]+ s"):
+            await process.answers("http://127.0.0.1:1/readyz", 1, longest=600)
+
+    await process.kill()
 
 
 async def test_postgres_starts_below_a_folder_that_nobody_can_enter(tmp_path: Path) -> None:
