@@ -152,5 +152,5 @@ async def test_a_delivery_takes_less_than_a_kilobyte_and_no_more_are_kept_than_m
         tracemalloc.stop()
 
     first, second, third = taken
-    assert first < 1_000_000
+    assert first < 850_000
     assert third - second < 50_000

