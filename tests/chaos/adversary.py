@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 import nats.errors
@@ -14,12 +15,21 @@ from chaos.members import Member
 from chaos.observer import AWAY, STREAM, Observer
 from chaos.plan import ALL_NATS, LEADER, NATS, REPLICAS, UPGRADE_ORDER, Fault
 from chaos.world import World
+from contracts.envelope import Envelope
+from contracts.events import CtaClicked
+from contracts.examples import example
 from sandbox.client import SandboxError
 from stack.scene import BOT_ID
 
 _STEAL_SECONDS = 1.0
 _UNREADABLE = (b"", b"{", b'{"specversion": "1.0"}', b"\xff\xfe garbage")
+_UNFIT = len(_UNREADABLE)
+"""The shape of what everybody can read, and no table can hold: an id with a NUL."""
 _FAILURES = (*AWAY, httpx.HTTPError, SandboxError, nats.errors.Error, OSError, ValueError)
+
+
+OPENING = "cta.clicked.chaos-garbage-1"
+"""The subject, and the id, of the first message that nobody can read."""
 
 
 class ImpossibleError(Exception):
@@ -58,6 +68,7 @@ class Adversary:
             "cut": self._net,
             "delay": self._net,
             "half_open": self._net,
+            "tear": self._tear,
             "unanswered": self._lose_answers,
             "misbehave": self._misbehave,
             "clock": self._clock,
@@ -174,12 +185,29 @@ class Adversary:
             proxy.heal()
         self._note(number, "heal", fault.target, link=link)
 
+    async def _tear(self, number: int, fault: Fault) -> None:
+        """Slow down the link of whoever folds, and break it in the middle of what it writes."""
+        link = fault.details["link"]
+        names = [name for name in REPLICAS if name.startswith(fault.target)]
+        proxies = [self.world.links[name, link] for name in names]
+        if any(not proxy.whole for proxy in proxies):
+            raise ImpossibleError("the link is broken already")
+        for proxy in proxies:
+            proxy.delay(fault.details["by"])
+        self._note(number, "tear", fault.target, seconds=fault.seconds, **fault.details)
+        await asyncio.sleep(fault.seconds)
+        for proxy in proxies:
+            proxy.cut()
+            proxy.heal()
+        self._note(number, "heal", fault.target, link=link)
+
     async def _lose_answers(self, number: int, fault: Fault) -> None:
         self.world.front.untold += fault.details["count"]
         self._note(number, fault.kind, fault.target, **fault.details)
 
     async def _misbehave(self, number: int, fault: Fault) -> None:
-        fields = {n: v for n, v in fault.details.items() if n in {"effect", "retry_after", "times"}}
+        named = {"effect", "retry_after", "times", "chat_id"}
+        fields = {n: v for n, v in fault.details.items() if n in named}
         if "answered_after" in fault.details:
             fields["seconds"] = fault.details["answered_after"]
         await self.world.people.plan_fault(
@@ -208,15 +236,22 @@ class Adversary:
         if how == "steal":
             count = await self._steal(fault.target, count)
         elif how == "reset":
-            last = self.observer.log_last
-            await self.observer.js.reset_consumer(
-                STREAM, fault.target, seq=max(1, last - 10 * count)
-            )
+            await self._set_back(fault.target, 10 * count)
         elif how == "update":
             count = await self._repeat(count)
         else:
             self.world.front.twice += count
         self._note(number, "redeliver", fault.target, how=how, count=count)
+
+    async def _set_back(self, consumer: str, by: int) -> None:
+        """Let a consumer begin again earlier; never later than what it has not acknowledged.
+
+        What stands before the place that it is set to, it is not handed over any more.
+        """
+        info = await self.observer.js.consumer_info(STREAM, consumer)
+        done = info.ack_floor.stream_seq if info.ack_floor else 0
+        place = max(1, min(self.observer.log_last - by, done + 1))
+        await self.observer.js.reset_consumer(STREAM, consumer, seq=place)
 
     async def _steal(self, consumer: str, count: int) -> int:
         """Take messages of a consumer and never acknowledge them: they come again, later."""
@@ -236,15 +271,17 @@ class Adversary:
         return len(delivered)
 
     async def open_with_garbage(self) -> None:
-        """Put one message into the log that nothing can read: no run is to be without."""
-        with contextlib.suppress(*_FAILURES):
-            subject = {"subject": "cta.clicked", "shape": 1}
-            await self._say_garbage(None, Fault(0.0, "garbage", "log", 0.0, subject))
+        """Put into the log what cannot be read, and what cannot be folded: no run is without."""
+        for shape in (1, _UNFIT):
+            with contextlib.suppress(*_FAILURES):
+                garbage = {"subject": "cta.clicked", "shape": shape}
+                await self._say_garbage(None, Fault(0.0, "garbage", "log", 0.0, garbage))
 
     async def _say_garbage(self, number: int | None, fault: Fault) -> None:
         self._garbage += 1
         subject = f"{fault.details['subject']}.chaos-garbage-{self._garbage}"
-        content = _UNREADABLE[fault.details["shape"] % len(_UNREADABLE)]
+        shape = fault.details["shape"]
+        content = unfit(subject) if shape == _UNFIT else _UNREADABLE[shape]
         said = await self.observer.js.publish(
             subject, content, headers={"Chaos": "garbage", "Nats-Msg-Id": subject}
         )
@@ -262,3 +299,9 @@ class Adversary:
                 await self._restart(None, member)
         with contextlib.suppress(*_FAILURES):
             await self.world.people.clear_faults()
+
+
+def unfit(subject: str) -> bytes:
+    """Return a tap that everybody can read, and no table can hold."""
+    tap = Envelope.of(example(CtaClicked), source="/chaos", now=datetime.now(UTC), cause=None)
+    return tap.model_copy(update={"id": f"{subject} \0", "subject": subject}).document()

@@ -4,15 +4,16 @@ It shares no code with what it judges, and imports only the standard library.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chaos.judging import progress
+from chaos.judging.aside import judge_quarantine
+from chaos.judging.causes import judge_causes
 from chaos.judging.facts import ACTS, DUES, Fact, Facts
 from chaos.judging.people import judge_recorded, judge_untouched
 from chaos.judging.posts import (
     Post,
-    judge_causes,
     judge_posts,
     outcome_of,
     posts_of,
@@ -20,13 +21,11 @@ from chaos.judging.posts import (
 )
 from chaos.judging.run import Run, UnreadableRunError, read
 from chaos.judging.slots import judge as judge_slots
-from chaos.judging.tables import judge_quarantine, judge_rows
+from chaos.judging.tables import judge_rows
+from chaos.judging.trial import done_faults, notes, refusals
 from chaos.judging.verdict import Broken, Judged, Verdict
 
 __all__ = ["Broken", "Verdict", "judge", "judge_run"]
-
-_MENDED = {"restart", "thaw", "heal"}
-"""Kinds that end a fault."""
 
 
 def judge(folder: Path) -> Verdict:
@@ -53,61 +52,22 @@ def judge_run(run: Run) -> Verdict:
     )
     return Verdict(
         judged,
-        refused=tuple(_refusals(run, facts, judged)),
+        refused=tuple(refusals(run, facts, judged)),
         figures=_figures(run, facts, judged),
-        notes=tuple(_notes(run, facts)),
+        notes=tuple(notes(run)),
     )
-
-
-def _notes(run: Run, facts: Facts) -> Iterator[str]:
-    """Tell what breaks no promise, and should be known."""
-    for one in run.of("died"):
-        yield f"{one['target']} ended by itself, with {one['status']}"
-    if not run.about.get("cta_keys"):
-        yield "run.json has no cta_keys: the signatures of tokens were not looked at"
-
-
-def _refusals(run: Run, facts: Facts, judged: Sequence[Judged]) -> list[str]:
-    """Return why the run proves nothing: what was never put to the test does not hold by that."""
-    numbers = [message.sequence for message in run.log]
-    whole = numbers == list(range(1, len(numbers) + 1))
-    lacking = [
-        f"invariant {one.invariant} was judged by no {one.unit}" for one in judged if not one.cases
-    ]
-    wanted = [kind for kind in run.about["faults"] if kind != "none"]
-    return [
-        *lacking,
-        *(["nothing was posted"] if not run.posts else []),
-        *(["no fault was done"] if wanted and not any(run.of("fault")) else []),
-        *(
-            ["the tail of no log was cut off"]
-            if "truncate" in wanted and not run.truncation
-            else []
-        ),
-        *([] if whole else ["the log was not written down whole"]),
-        *(
-            f"campaign {plan['id']} never came into the log"
-            for plan in run.about["schedule"]
-            if plan["since"] is None
-        ),
-        *(
-            ["somebody was forgotten: the fold of that is not known here"]
-            if facts.of("user.forgotten")
-            else []
-        ),
-    ]
 
 
 def _figures(run: Run, facts: Facts, judged: Sequence[Judged]) -> Mapping[str, object]:
     posts = posts_of(run)
     routes = {route: [r for r in run.requests if r.route == route] for route in _ROUTES}
-    faults = progress.kinds_of_faults(run)
+    faults = done_faults(run)
     drained, healed = run.about["drained"], run.about["healed"]
     rows = next(one.cases for one in judged if one.invariant == 5)
     return {
         "seed": run.about["seed"],
-        "faults": sum(n for kind, n in faults.items() if kind not in _MENDED),
-        **{f"  {kind}": n for kind, n in sorted(faults.items()) if kind not in _MENDED},
+        "faults": faults.total(),
+        **{f"  {kind}": n for kind, n in sorted(faults.items())},
         "events in the log": len(run.log),
         "deliveries due": len(facts.of(*DUES)),
         "slots missed": len(facts.of("slot.missed")),

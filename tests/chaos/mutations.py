@@ -1,9 +1,10 @@
 """`python -m chaos.mutations`: services that break a promise on purpose, and who notices.
 
 Each mutation is a change of a few words in a copy of the services. The named tests are run on the
-copy, and with `--chaos` a short run against the adversary as well. One that nobody notices means
-that a promise is not tested: exit status 1. So does one whose old words are not found any more, and
-a test that fails without the mutation as well.
+copy; with `--chaos` the adversary is set on it instead, by the mutation's own SEED, MINUTES and
+FAULTS where these variables are not set. One that nobody notices means that a promise is not
+tested: exit status 1. So does one whose old words are not found any more, and a test that fails
+without the mutation as well.
 
 `python -m chaos.mutations [--chaos] [--list] [NAME ...]`; MUTATIONS.md is what it prints.
 """
@@ -15,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,8 +33,10 @@ SOURCES = (
 )
 _AT_ONCE = 2
 _LIMIT_SECONDS = 600
+_NOBODY = "nobody"
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)
 _BROKEN = re.compile(r"^BROKEN invariant (\d)", re.MULTILINE)
+_VERDICT = re.compile(r"^again: make chaos", re.MULTILINE)
 
 
 class StaleError(ValueError):
@@ -67,20 +70,36 @@ def failing(folder: Path, tests: Sequence[str]) -> str | None:
     return match[1] if match else None
 
 
-def broken(folder: Path, mutation: Mutation) -> str | None:
+def broken(folder: Path, settings: Mapping[str, str]) -> str:
     """Set the adversary on the services in `folder`; return which invariants it finds broken.
 
     A run that ends without a verdict noticed nothing.
     """
     for name in ("chaos", "harness"):
         shutil.copytree(ROOT / "tests" / name, folder / name)
-    settings = {"SEED": "1", "MINUTES": "0.7", "FAULTS": mutation.faults}
-    found = _output([sys.executable, "-m", "chaos"], folder, settings)
-    numbers = sorted(set(_BROKEN.findall(found)))
-    return f"invariant {', '.join(numbers)}" if numbers else None
+    return noticed(_output([sys.executable, "-m", "chaos"], folder, settings))
 
 
-def _output(command: Sequence[str], folder: Path, settings: dict[str, str] | None = None) -> str:
+def noticed(printed: str) -> str:
+    """Return who noticed, by what a run printed; its last words, where it came to no verdict."""
+    if not _VERDICT.search(printed):
+        last = printed.strip().rpartition("\n")[2].replace("|", "/")
+        return f"{_NOBODY}: no verdict: {last or 'it printed nothing'}"
+    numbers = sorted(set(_BROKEN.findall(printed)))
+    return f"invariant {', '.join(numbers)}" if numbers else _NOBODY
+
+
+def settings_of(mutation: Mutation, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a run against the mutation is to be, where `environment` does not say it."""
+    own = {
+        "SEED": str(mutation.seed),
+        "MINUTES": f"{mutation.minutes:g}",
+        "FAULTS": mutation.faults,
+    }
+    return {name: environment.get(name) or value for name, value in own.items()}
+
+
+def _output(command: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None) -> str:
     """Run a command with the packages in `folder` before all others; return what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(folder), **(settings or {})}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -101,54 +120,86 @@ def _output(command: Sequence[str], folder: Path, settings: dict[str, str] | Non
     return found
 
 
-def row(mutation: Mutation, test: str | None, chase: str | None, *, chaos: bool) -> str:
-    """Return one line of the table."""
-    name = test.rpartition("/")[2].replace("::", ": ") if test else "nobody"
-    cells = [mutation.name, f"`{mutation.file}`", mutation.breaks, name]
-    if chaos:
-        cells.append(chase or ("nobody" if mutation.faults else "-"))
-    return f"| {' | '.join(cells)} |"
+def row(mutation: Mutation, test: str | None) -> str:
+    """Return one line of the table of the tests."""
+    name = test.rpartition("/")[2].replace("::", ": ") if test else _NOBODY
+    return f"| {mutation.name} | `{mutation.file}` | {mutation.breaks} | {name} |"
+
+
+def row_of_chaos(mutation: Mutation, settings: Mapping[str, str], found: str) -> str:
+    """Return one line of the table of the adversary."""
+    order = " | ".join(settings[name] for name in ("FAULTS", "SEED", "MINUTES"))
+    return f"| {mutation.name} | {order} | {found} |"
+
+
+def chosen(names: Sequence[str]) -> list[Mutation]:
+    """Return the mutations that have one of these parts in their names; raises ValueError."""
+    for part in names:
+        if not any(part in mutation.name for mutation in MUTATIONS):
+            raise ValueError(f"no mutation has {part!r} in its name; --list has the names")
+    return [m for m in MUTATIONS if not names or any(part in m.name for part in names)]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try the mutations, and print who noticed each."""
     parser = argparse.ArgumentParser(prog="python -m chaos.mutations", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--chaos", action="store_true", help="set the adversary on each as well")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a part of a name")
+    parser.add_argument("--chaos", action="store_true", help="set the adversary on each instead")
     parser.add_argument("--list", action="store_true", help="print the names")
     asked = parser.parse_args(arguments)
-    known = {mutation.name: mutation for mutation in MUTATIONS}
-    if unknown := set(asked.names) - known.keys():
-        parser.error(f"no mutation is called {', '.join(sorted(unknown))}; --list has the names")
-    chosen = [known[name] for name in asked.names] or list(MUTATIONS)
+    try:
+        wanted = chosen(asked.names)
+    except ValueError as error:
+        parser.error(str(error))
     if asked.list:
-        _say("\n".join(mutation.name for mutation in chosen))
+        _say("\n".join(mutation.name for mutation in wanted))
         return 0
-    return _try(chosen, chaos=asked.chaos)
-
-
-def _try(chosen: Sequence[Mutation], *, chaos: bool) -> int:
-    head = ["mutation", "in", "breaks", "noticed by", *(["and by the adversary"] if chaos else [])]
-    _say(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    found: dict[str, tuple[str | None, str | None]] = {}
-    with ThreadPoolExecutor(1 if chaos else _AT_ONCE) as pool:
-        tried = pool.map(lambda mutation: _noticed(mutation, chaos=chaos), chosen)
-        for mutation, (test, chase) in zip(chosen, tried, strict=True):
-            found[mutation.name] = test, chase
-            _say(row(mutation, test, chase, chaos=chaos))
-    anyway = _fail_anyway({test for test, _ in found.values() if test})
-    if anyway:
-        _say(f"\nThese fail without a mutation as well, and prove nothing: {', '.join(anyway)}.")
-    unnoticed = [n for n, (test, chase) in found.items() if test in {None, *anyway} and not chase]
-    _say(f"\n{len(chosen) - len(unnoticed)} of {len(chosen)} were noticed.")
+    if asked.chaos:
+        _tell_hidden(wanted)
+        wanted = [mutation for mutation in wanted if not mutation.hidden]
+    unnoticed = _chase(wanted) if asked.chaos else _try(wanted)
+    _say(f"\n{len(wanted) - unnoticed} of {len(wanted)} were noticed.")
     return 1 if unnoticed else 0
 
 
-def _noticed(mutation: Mutation, *, chaos: bool) -> tuple[str | None, str | None]:
+def _tell_hidden(wanted: Sequence[Mutation]) -> None:
+    for mutation in wanted:
+        if mutation.hidden:
+            _say(f"No run can notice `{mutation.name}`: {mutation.hidden}.\n")
+
+
+def _try(wanted: Sequence[Mutation]) -> int:
+    """Run the tests of each; return how many mutations nobody noticed."""
+    _say("| mutation | in | breaks | noticed by |\n|---|---|---|---|")
+    found: dict[str, str | None] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for mutation, test in zip(wanted, pool.map(_tested, wanted), strict=True):
+            found[mutation.name] = test
+            _say(row(mutation, test))
+    anyway = _fail_anyway({test for test in found.values() if test})
+    if anyway:
+        _say(f"\nThese fail without a mutation as well, and prove nothing: {', '.join(anyway)}.")
+    return sum(test in {None, *anyway} for test in found.values())
+
+
+def _tested(mutation: Mutation) -> str | None:
     with TemporaryDirectory(prefix="mutation-") as folder:
         plant(mutation, Path(folder))
-        test = failing(Path(folder), mutation.tests)
-        return test, broken(Path(folder), mutation) if chaos and mutation.faults else None
+        return failing(Path(folder), mutation.tests)
+
+
+def _chase(wanted: Sequence[Mutation]) -> int:
+    """Set the adversary on each, one at a time; return how many mutations it did not notice."""
+    _say("| mutation | faults | seed | minutes | noticed by |\n|---|---|---|---|---|")
+    unnoticed = 0
+    for mutation in wanted:
+        settings = settings_of(mutation, os.environ)
+        with TemporaryDirectory(prefix="mutation-") as folder:
+            plant(mutation, Path(folder))
+            found = broken(Path(folder), settings)
+        unnoticed += found.startswith(_NOBODY)
+        _say(row_of_chaos(mutation, settings, found))
+    return unnoticed
 
 
 def _fail_anyway(tests: set[str]) -> list[str]:

@@ -5,10 +5,13 @@ Seeded; but what they meet depends on the faults, so two runs of one seed are al
 
 import asyncio
 import contextlib
+import hmac
 import json
 import random
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import aiohttp
@@ -17,7 +20,7 @@ import httpx
 from chaos.campaigns import CHANNELS
 from chaos.front import MARKER, ROUTE, WEBHOOK, click_in
 from chaos.history import History
-from harness.signing import signed
+from harness.signing import signed, signed_by_stripe
 from sandbox.client import Json, Sandbox, SandboxError
 from stack.scene import BOT_USERNAME
 
@@ -38,10 +41,14 @@ _LATE = timedelta(minutes=10)
 
 
 class People:
-    """Everybody who reads the channels of one run. `tokens` are those of all posts they saw."""
+    """Everybody who reads the channels of one run.
+
+    `tokens` are those of all posts they saw, `orders` what the shop told of them.
+    """
 
     def __init__(self, sandbox: Sandbox, front: str, history: History, seed: int) -> None:
         self.tokens: list[str] = []
+        self.orders: list[bytes] = []
         self.posts = 0
         self._sandbox = sandbox
         self._front = front
@@ -49,7 +56,6 @@ class People:
         self._dice = random.Random(f"people of {seed}")
         self._read: dict[int, int] = {}
         self._busy = {person: asyncio.Lock() for person in PEOPLE}
-        self._orders = 0
 
     async def read(self, seconds: float) -> None:
         """Look at the channels for so long, act on what is there, and finish what was begun."""
@@ -132,9 +138,9 @@ class People:
 
     async def _order(self, click: str, http: aiohttp.ClientSession) -> None:
         """Buy in a shop, which tells clicks until it says yes; and then once more, by mistake."""
-        self._orders += 1
+        number = len(self.orders) + 1
         document = {
-            "id": f"order-{self._orders}",
+            "id": f"order-{number}",
             "source": "shop",
             "kind": "payment",
             "amount": "9.90",
@@ -142,13 +148,11 @@ class People:
             "click_id": click,
         }
         body = json.dumps(document).encode()
+        self.orders.append(body)
         for _ in range(_TRIES):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                async with http.post(
-                    f"{self._front}/v1/conversions", data=body, headers=signed(body)
-                ) as answer:
-                    if answer.ok and self._orders % 5:
-                        return
+                if await tell_order(body, self._front, http) and number % 5:
+                    return
             await asyncio.sleep(1)
 
     async def _pay(self, person: int, after: int) -> None:
@@ -161,6 +165,12 @@ class People:
                         )
                         return
                 await asyncio.sleep(0.5)
+
+
+async def tell_order(body: bytes, front: str, http: aiohttp.ClientSession) -> bool:
+    """Tell clicks of an order, as a shop does; True where it says yes."""
+    async with http.post(f"{front}/v1/conversions", data=body, headers=signed(body)) as answer:
+        return answer.ok
 
 
 class Strangers:
@@ -180,18 +190,25 @@ class Strangers:
             self._wrong_secret, self._edited_tap, self._foreign_tap, self._edited_start,
             self._foreign_payment, self._edited_link, self._wrongly_signed, self._unsigned,
             self._stale, self._unreadable_update, self._unreadable_order, self._not_json,
+            self._other_button, self._own_key, self._stale_by_stripe,
         )  # fmt: skip
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             while True:
-                await asyncio.sleep(self._dice.expovariate(1 / every))
-                if self._people.tokens:
+                # Each as often as any other: a short run is to have them all.
+                for act in self._dice.sample(acts, len(acts)):
+                    await self._pause(every)
                     self._number += 1
                     with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                        await self._dice.choice(acts)(http)
+                        await act(http)
+
+    async def _pause(self, every: float) -> None:
+        await asyncio.sleep(self._dice.expovariate(1 / every))
+        while not self._people.tokens:
+            await asyncio.sleep(every)
 
     @property
     def _marker(self) -> str:
-        return f"stranger-{self._seed}-{self._number}"
+        return f"stranger_{self._seed}_{self._number}"
 
     def _token(self) -> str:
         return self._dice.choice(self._people.tokens)
@@ -252,6 +269,18 @@ class Strangers:
         head, _, _, tail = self._token().split("-", 3)
         await self._update(http, self._tap(f"{head}-{'0' * 26}-0-{tail}"))
 
+    async def _other_button(self, http: aiohttp.ClientSession) -> None:
+        head, delivery, cta, tail = self._token().split("-", 3)
+        await self._update(http, self._tap(f"{head}-{delivery}-{int(cta == '0')}-{tail}"))
+
+    async def _own_key(self, http: aiohttp.ClientSession) -> None:
+        """Sign by a key that nobody gave out, with what somebody without any secret has."""
+        _, delivery, cta, _ = self._token().split("-", 3)
+        said = f"own-{delivery}-{cta}"
+        mac = hmac.digest(b"", f"fingerpost.cta.v1:{said}".encode(), sha256)[:16]
+        signature = urlsafe_b64encode(mac).decode().rstrip("=")
+        await self._update(http, self._tap(f"{said}-{signature}"))
+
     async def _edited_start(self, http: aiohttp.ClientSession) -> None:
         text = f"/start {self._edited()}"
         entity = {"type": "bot_command", "offset": 0, "length": 6}
@@ -291,6 +320,16 @@ class Strangers:
         body = self._order()
         headers = signed(body, late=_LATE)
         await self._post(http, "stale", "/v1/conversions", body, headers)
+
+    async def _stale_by_stripe(self, http: aiohttp.ClientSession) -> None:
+        bought: Json = {"id": self._marker, "payment_intent": self._marker, "mode": "payment"}
+        bought |= {"payment_status": "paid", "amount_total": 990, "currency": "eur"}
+        bought["client_reference_id"] = self._token()
+        event: Json = {"id": self._marker, "object": "event", "type": "checkout.session.completed"}
+        event |= {"created": 1_700_000_000, "livemode": True, "data": {"object": bought}}
+        body = json.dumps(event).encode()
+        headers = signed_by_stripe(body, late=_LATE)
+        await self._post(http, "stale", "/v1/webhooks/stripe", body, headers)
 
     async def _unreadable_order(self, http: aiohttp.ClientSession) -> None:
         body = self._order(amount="a lot", kind="gift")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from chaos.campaigns import CHANNELS
+
 Details = dict[str, Any]
 
 SERVICES = ("scheduler", "sender", "clicks", "analytics")
@@ -115,6 +117,12 @@ def _net(dice: random.Random, at: float) -> Fault:
     return Fault(at, kind, target, length, details)
 
 
+def _tear(dice: random.Random, at: float) -> Fault:
+    # Slow first, so that a transaction is under way whenever the link breaks.
+    details = {"link": "postgres", "by": round(dice.uniform(0.1, 0.5), 3)}
+    return Fault(at, "tear", "analytics", dice.uniform(2.0, 5.0), details)
+
+
 _MISBEHAVIOUR: tuple[Details, ...] = (
     {"fault": "accept_then_drop"},
     {"fault": "drop_before"},
@@ -128,16 +136,19 @@ _MISBEHAVIOUR: tuple[Details, ...] = (
     {"fault": "too_many", "retry_after": 2},
     {"fault": "too_many_without_parameters"},
     {"fault": "bad_result"},
+    {"fault": "no_file", "method": "sendMessage"},
+    {"fault": "kicked", "method": "forwardMessage"},
 )
+"""The last two: what is refused for good, and a message that nobody can look for."""
 
 
 def _misbehave(dice: random.Random, at: float) -> Fault:
     methods = ("sendMessage", "sendMessage", "sendMessage", "answerCallbackQuery", "forwardMessage")
-    details = {
-        **dice.choice(_MISBEHAVIOUR),
-        "method": dice.choice((*methods, "*")),
-        "times": dice.randint(1, 3),
-    }
+    chosen = dice.choice(_MISBEHAVIOUR)
+    details = {"method": dice.choice((*methods, "*")), "times": dice.randint(1, 3), **chosen}
+    if details["method"] == "sendMessage":
+        # By the chat: clicks sends messages to people by the same method.
+        details["chat_id"] = dice.choice(CHANNELS)
     lasts = details.pop("seconds", None)
     if lasts is not None:
         details["answered_after"] = lasts
@@ -176,15 +187,19 @@ KINDS: dict[str, tuple[float, Draw]] = {
     "clock": (1, _clock),
     "redeliver": (2, _redeliver),
     "garbage": (0.5, _garbage),
+    "tear": (1, _tear),
 }
 """What may be asked for by name, how often it comes among the others, and how it is drawn."""
 
 TRUNCATE = "truncate"
 """A scenario of its own, after the run."""
 
+LATER = "later"
+"""As well: what was said long ago is said again, once the duplicate window is over."""
+
 ROLL = "roll"
 """An upgrade: each replica is asked to end (SIGTERM), and started again, one after the other. No
 fault, so only who asks for it gets it."""
 
-ALL = (*KINDS, TRUNCATE)
+ALL = (*KINDS, LATER, TRUNCATE)
 KNOWN = (*ALL, ROLL)

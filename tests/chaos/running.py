@@ -16,9 +16,10 @@ from chaos.adversary import Adversary
 from chaos.campaigns import AUDIT_CHAT, CAMPAIGNS, described, file_of
 from chaos.drain import LIMIT_SECONDS, drained
 from chaos.history import History, now, write_lines
+from chaos.later import an_hour_later
 from chaos.observer import Observer, open_observer, tables
 from chaos.people import People, Strangers
-from chaos.plan import TRUNCATE, draw
+from chaos.plan import LATER, TRUNCATE, draw
 from chaos.truncation import truncate
 from chaos.world import CTA_KEY, QUARANTINE, SEND_TIMEOUT, WEBHOOK_SECRET, World, open_world
 from stack.scene import BOT_ID, BOT_USERNAME
@@ -71,15 +72,21 @@ async def _play(
     written = file_of(datetime.fromtimestamp(end, UTC).isoformat())
     world.plan.write_text(yaml.safe_dump(written))
     await world.start()
+    people = People(world.people, world.front.url, history, order.seed)
     async with open_observer(world.nats_urls, world.postgres.dsn, history) as observer:
         watching = asyncio.create_task(observer.watch())
         keeping = asyncio.create_task(world.keep())
         side = [asyncio.create_task(beside(world, observer))] if beside else []
         try:
-            report = await _under_faults(order, world, observer, history, say)
+            report = await _under_faults(order, world, observer, people, history, say)
             say(f"healed; waiting until nothing is left to do (at most {LIMIT_SECONDS:.0f} s)")
             watching.cancel()
             since = await drained(world, observer, history, after=end)
+            if LATER in order.faults and since is not None:
+                say("an hour later, as the log sees it")
+                await an_hour_later(world, observer, people, history)
+                still = await drained(world, observer, history, after=now())
+                since = since if still is not None else None
         finally:
             await _end(watching, keeping, *side)
         report |= {"drained": since, "drain_limit": LIMIT_SECONDS}
@@ -95,10 +102,14 @@ async def _play(
 
 
 async def _under_faults(
-    order: Order, world: World, observer: Observer, history: History, say: Say
+    order: Order,
+    world: World,
+    observer: Observer,
+    people: People,
+    history: History,
+    say: Say,
 ) -> dict[str, Any]:
     plan = draw(order.seed, order.seconds, order.faults)
-    people = People(world.people, world.front.url, history, order.seed)
     strangers = Strangers(world.front.url, WEBHOOK_SECRET, people, order.seed)
     adversary = Adversary(world, observer, history)
     start = now()

@@ -9,6 +9,7 @@ import json
 import random
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -64,6 +65,8 @@ class _Scene:
             [sys.executable, "-m", "analytics"],
             log=self._log,
             environment={
+                # Of the services beside this package: a mutation is in a copy of them.
+                "PYTHONPATH": str(Path(__file__).parent.parent),
                 "NATS_URL": self._server.url,
                 "POSTGRES_DSN": self._dsn,
                 "FINGERPOST_HTTP_PORT": str(port),

@@ -18,7 +18,7 @@ from chaos.jumping import set_offset
 from chaos.members import Member
 from chaos.plan import REPLICAS
 from chaos.proxy import Proxy
-from harness.signing import SECRET
+from harness.signing import SECRET, STRIPE_SECRET
 from sandbox.client import Sandbox
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
@@ -206,6 +206,7 @@ class World:
             "FINGERPOST_WEBHOOK_URL": self.front.url,
             "FINGERPOST_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "FINGERPOST_CONVERSION_SECRETS": SECRET,
+            "FINGERPOST_STRIPE_SECRETS": STRIPE_SECRET,
             "FINGERPOST_TAPS_PER_MINUTE": "100000",
             "FINGERPOST_LINKS_PER_MINUTE": "100000",
             "FINGERPOST_SEND_TIMEOUT": f"{SEND_TIMEOUT}s",

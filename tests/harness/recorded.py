@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chaos.judging.folding import KEYS as TABLES
+from chaos.judging.folding import Rows
+from chaos.judging.views import MODELS, journey_of, last_touches, views_of
 from contracts.ids import DeliveryId, delivery_id
 from contracts.token import CtaRef, TokenSigner
 
@@ -91,6 +94,11 @@ def _variant(delivery: str) -> str:
     return f"v{ORDINALS[at] % 2}" if campaign == "guides" else "p0"
 
 
+def content(variant: str) -> Json:
+    """Return a variant as it is defined."""
+    return {"id": variant, "text": "Read on", "ctas": [{"kind": "callback", "label": "Read"}]}
+
+
 def _slot(delivery: str) -> Json:
     campaign, channel, at = PLACES[DeliveryId(delivery)]
     place = {"delivery": delivery, "campaign": campaign, "revision": 1, "channel": channel}
@@ -102,7 +110,7 @@ def due(delivery: str, *, late: float = 0.01) -> Json:
     campaign, _, at = PLACES[DeliveryId(delivery)]
     said = {
         **_slot(delivery),
-        "variant": {"id": _variant(delivery), "text": "Read on"},
+        "variant": content(_variant(delivery)),
         "expires_at": iso(at + 300),
         "trigger": "schedule",
         "on_uncertain": "hold",
@@ -136,7 +144,8 @@ def told(fact: str, delivery: str, late: float, *, attempt: int = 1, **data: Any
 def claimed(delivery: str, late: float = 0.1, attempt: int = 1) -> Json:
     """Return the claim of an attempt."""
     at = PLACES[DeliveryId(delivery)][2]
-    said = {"claimant": "sender-0", "claimed_at": iso(at + late), "bot_id": BOT}
+    mark = f"https://t.me/chaos_bot#{token(delivery, 99)}"
+    said = {"claimant": "sender-0", "claimed_at": iso(at + late), "bot_id": BOT, "mark": mark}
     return told("claimed", delivery, late, attempt=attempt, **said)
 
 
@@ -217,12 +226,16 @@ def figures(place: tuple[str, str, str], **numbers: Any) -> Json:
     names += " conversions converters converted_clickers"
     keys = {"campaign": campaign, "variant": variant, "channel": channel, "day": _DAY}
     none = dict.fromkeys(names.split(), 0)
-    return {**keys, **none, "audience": None, "revenue": {}, "click_through_rate": 0.5, **numbers}
+    rates = "click_through_rate conversion_rate conversion_rate_low conversion_rate_high"
+    unknown = dict.fromkeys(["audience", *rates.split()])
+    if numbers.get("audience"):
+        unknown["click_through_rate"] = numbers.get("unique_clickers", 0) / numbers["audience"]
+    return {**keys, **none, **unknown, "revenue": {}, **numbers}
 
 
 def tap(query: str, user: int, text: str) -> Json:
     """Return an update with a tap."""
-    asked = {"id": query, "from": {"id": user}, "data": text, "message": {"message_id": 11}}
+    asked = {"id": query, "from": {"id": user}, "data": text, "message": {"message_id": 12}}
     return {"update_id": 1, "callback_query": asked}
 
 
@@ -241,6 +254,10 @@ def paid(charge: str, user: int, stars: int, text: str) -> Json:
         "invoice_payload": text,
     }
     return {"update_id": 9, "message": {"from": {"id": user}, "successful_payment": payment}}
+
+
+_NOWHERE: Json = {"sequence": 0, "identity": None}
+"""A checkpoint before the first event."""
 
 
 @dataclass
@@ -270,10 +287,12 @@ class Recorded:
             for one in rows:
                 if isinstance(one.get("sequence"), str):
                     one["sequence"] = places.get(one["sequence"], 0)
-        standing = {"sequence": 0, "identity": None}
+        standing = dict(_NOWHERE)
         if last:
             standing = {"sequence": last["seq"], "identity": last["headers"]["Nats-Msg-Id"]}
         tables.setdefault("checkpoint", [standing])
+        tables.setdefault("stretches", _packed(tables))
+        views = {**shown(tables), **self.views}
         (folder / "tables/views").mkdir(parents=True)
         _write(folder / "run.json", [self.about])
         _write(folder / "history.jsonl", self.history)
@@ -281,11 +300,18 @@ class Recorded:
         _write(folder / "posts.jsonl", self.posts)
         for name, rows in tables.items():
             _write(folder / f"tables/{name}.jsonl", rows)
-        for name, rows in self.views.items():
+        for name, rows in views.items():
             _write(folder / f"tables/views/{name}.jsonl", rows)
         if self.truncation:
             _write(folder / "truncate.json", [self.truncation])
         return folder
+
+    def status(self) -> Json:
+        """Return the row that tells of the projection."""
+        last = len(self.log)
+        name = self.log[-1]["headers"]["Nats-Msg-Id"]
+        aside = len(self.tables["quarantine"])
+        return {"checkpoint": last, "last_event": name, "quarantined": aside}
 
     def said(self, name: str) -> Json:
         """Return the line of the log with this id."""
@@ -323,15 +349,52 @@ class Recorded:
             "route": route,
             "payload": payload,
             "to": "clicks-0",
-            "expects": "nothing" if route in strangers else "recorded",
+            "expects": "nothing" if route in {*strangers, "update"} else "recorded",
             **({"marker": f"stranger-{number}"} if route in strangers else {}),
         }
         told = {"at": T0 + at + 0.02, "what": "answer", "id": number, "status": status, **answer}
         self.history += [request, told]
 
 
+def _packed(tables: dict[str, list[Json]]) -> list[Json]:
+    acts = [row for name in _COPIED for row in tables[name] if row["delivery"]]
+    return [{"stretch": 0, "kinds": "\\x" + "00" * len(acts)}] if acts else []
+
+
+def shown(tables: dict[str, list[Json]]) -> dict[str, list[Json]]:
+    """Return the views that follow from tables, by the checker's own reckoning.
+
+    Whether PostgreSQL reckons the same is seen in each run, and `test_views.py` has them by hand.
+    """
+    tables = {"stretches": _packed(tables), "checkpoint": [_NOWHERE], **tables}
+    rows: dict[str, Rows] = {
+        name: {tuple(row[key] for key in keys): row for row in tables[name]}
+        for name, keys in TABLES.items()
+    }
+    aside, standing = tables["quarantine"], tables["checkpoint"][0]
+    return {
+        **{name: tables[name] for name in (*TABLES, "forgotten", "stretches")},
+        **{name: list(map(dict, lines.values())) for name, lines in views_of(rows).items()},
+        "attribution": [
+            {"conversion": name, **row, "model": model}
+            for (name, _), row in last_touches(rows).items()
+            for model in MODELS
+        ],
+        "user_journey": list(map(dict, journey_of(rows))),
+        "projection_status": [
+            {
+                "checkpoint": standing["sequence"],
+                "last_event": standing["identity"],
+                "quarantined": len(aside),
+            }
+        ],
+    }
+
+
 def _write(path: Path, lines: list[Json]) -> None:
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    path.write_text(
+        "".join(f"{json.dumps(line, default=float)}\n" for line in lines), encoding="utf-8"
+    )
 
 
 def small_run() -> Recorded:
@@ -399,19 +462,35 @@ def _defined(name: str, at: float) -> Json:
         "kind": KINDS[name],
         "title": name.title(),
         "zone": "UTC",
-        "variants": [{"id": variant, "text": "Read on", "ctas": []} for variant in variants],
+        "channels": [A, B] if name == "guides" else [A],
+        "end": iso(140),
+        "variants": [content(variant) for variant in variants],
     }
     said = {"campaign": name, "revision": 1, "definition": definition, "effective_at": iso(at - 1)}
     return event("campaign.defined", name, at, said, name=f"campaign.defined.{name}.1", story=name)
 
 
-def _log() -> list[Json]:
-    garbage = {
-        "subject": "campaign.paused.chaos-garbage-1",
-        "headers": {"Nats-Msg-Id": "garbage-1", "Chaos": "garbage"},
-        "time": T0 + 70,
-        "data": {"half": "an event"},
+GARBAGE: Json = {
+    "subject": "campaign.paused.chaos-garbage-1",
+    "headers": {"Nats-Msg-Id": "garbage-1", "Chaos": "garbage"},
+    "time": T0 + 70,
+    "data": {"half": "an event"},
+}
+
+
+def set_aside(garbage: Json = GARBAGE) -> Json:
+    """Return the row of what cannot be decoded."""
+    return {
+        "sequence": garbage["headers"]["Nats-Msg-Id"],
+        "subject": garbage["subject"],
+        "reason": "no event",
+        "data": "\\x" + json.dumps(garbage["data"]).encode().hex(),
+        "headers": dict(garbage["headers"]),
+        "dropped_at": None,
     }
+
+
+def _log() -> list[Json]:
     refused: Json = {"description": "Too many", "failure": "rate_limited", "failed_at": iso(60.3)}
     lookless: Json = {"description": "nothing to look by", "policy": "hold"}
     reason = {**_slot(MISSED), "kind": "guide", "reason": "superseded"}
@@ -425,20 +504,26 @@ def _log() -> list[Json]:
         *(due(RETRIED), claimed(RETRIED)),
         told("failed", RETRIED, 0.3, **refused, retry_at=iso(63)),
         *(claimed(RETRIED, 3.1, attempt=2), sent(RETRIED, 13, 3.5, attempt=2)),
-        garbage,
+        deepcopy(GARBAGE),
         *(due(UNSURE), claimed(UNSURE), told("uncertain", UNSURE, 20, **lookless)),
         event("slot.missed", MISSED, 120.0, reason, cause="campaign.defined.guides.1"),
-        *(due(FOUND), due(SKIPPED), claimed(FOUND), sent(FOUND, 15, 17, reconciled=True)),
+        *(
+            due(FOUND),
+            due(SKIPPED),
+            claimed(FOUND),
+            sent(FOUND, 15, 17, reconciled=True, sent_at=iso(120.4)),
+        ),
+        _member("disabled", 137.5),
         told("skipped", SKIPPED, 18, reason="channel_disabled", skipped_at=iso(138)),
-        _enabled(),
+        _member("enabled", 139),
     ]
 
 
-def _enabled() -> Json:
+def _member(fact: str, at: float) -> Json:
     """Return an event that no table shows."""
-    said = {"channel": B, "bot_id": BOT, "happened_at": iso(139), "description": "back again"}
-    name = f"channel.enabled.{B}.{BOT}.139"
-    return event("channel.enabled", f"{B}.{BOT}", 139, said, name=name, story=B)
+    said = {"channel": B, "bot_id": BOT, "happened_at": iso(at), "description": "as Telegram says"}
+    name = f"channel.{fact}.{B}.{BOT}.{at:g}"
+    return event(f"channel.{fact}", f"{B}.{BOT}", at, said, name=name, story=B)
 
 
 def _clicked(name: str, at: float, delivery: str, user: int | None, via: str) -> Json:
@@ -522,18 +607,24 @@ def _remember(run: Recorded) -> None:
     run.ask(9, 40, "follow", link, 302, click_id="click-1")
     run.ask(10, 41, "follow", link, 302)
     run.ask(11, 42, "follow", link, None)
-    order = {"source": "shop", "id": "order-1", "kind": "payment", "amount": "9.9"}
-    back = {"source": "shop", "id": "back-1", "kind": "refund", "amount": -4.9}
+    shop = {"source": "shop", "currency": "EUR", "click_id": "click-1"}
+    order = {**shop, "id": "order-1", "kind": "payment", "amount": "9.9"}
+    back = {**shop, "id": "back-1", "kind": "refund", "amount": -4.9, "refund_of": "order-1"}
+    del back["click_id"]
     run.ask(12, 45, "convert", order, 200, body='{"results": [{"status": "recorded"}]}')
     run.ask(13, 46, "convert", back, 200, body='{"results": [{"status": "recorded"}]}')
     run.ask(14, 47, "convert", {**order, "id": "order-2"}, 503, body="")
     run.ask(15, 48, "forged", tap("stranger-15", 666, token(PROMO)[:-1] + "A"), 200)
     run.ask(16, 49, "stale", {"path": "/v1/webhooks/stripe", "body": "stranger-16"}, 400)
     run.ask(17, 50, "malformed", {"path": "/telegram/webhook", "body": "{stranger-17"}, 200)
+    for number, at in ((18, 130), (19, 139)):
+        member = {"my_chat_member": {"chat": {"id": int(B)}}, "update_id": number}
+        run.ask(number, at, "update", member, 200)
     sender = {"what": "fault", "target": "sender-0", "seconds": None}
     run.history += [
         {"at": T0 + 52, "number": 0, "kind": "kill", **sender},
         {"at": T0 + 53, "number": 0, "kind": "restart", "ready": True, **sender},
+        {**sender, "at": T0 + 60, "number": 1, "kind": "misbehave", "target": "sandbox"},
         {"at": T0 + 65, "what": "checkpoint", "version": 1, "value": 20, "log_last": 24},
         {"at": T0 + 90, "what": "checkpoint", "version": 1, "value": 24, "log_last": 24},
         {"at": T0 + 140, "what": "checkpoint", "version": 1, "value": 30, "log_last": None},
@@ -555,7 +646,7 @@ def _tell(run: Recorded) -> None:
             for n, at in (("guides", -20), ("promos", -19.9))
         ],
         "variants": [
-            {"variant": v, "campaign": c, "text": "Read on", "ctas": [], "revision": 1}
+            {"variant": v, "campaign": c, "revision": 1, **_columns(content(v))}
             for c, v in (("guides", "v0"), ("guides", "v1"), ("promos", "p0"))
         ],
         "deliveries": [
@@ -563,7 +654,7 @@ def _tell(run: Recorded) -> None:
             row_of_sent(GUIDE_B, 11),
             row_of_sent(PROMO, 12),
             row_of_sent(RETRIED, 13, 3.5, attempts=2),
-            row_of_sent(FOUND, 15, 17, reconciled=True),
+            row_of_sent(FOUND, 15, 17, reconciled=True, sent_at=iso(120.4)),
             row(UNSURE, "uncertain", reason="hold", description="nothing to look by"),
             row(SKIPPED, "skipped", reason="channel_disabled", attempts=0),
             row(
@@ -574,13 +665,8 @@ def _tell(run: Recorded) -> None:
                 **dict.fromkeys(("variant", "trigger", "expires_at", "bot")),
             ),
         ],
-        "quarantine": [
-            {
-                "sequence": "garbage-1",
-                "subject": "campaign.paused.chaos-garbage-1",
-                "reason": "no event",
-            }
-        ],
+        "quarantine": [set_aside()],
+        "forgotten": [],
     }
     for table, kinds in _COPIED.items():
         run.tables[table] = [
@@ -601,6 +687,9 @@ def _tell(run: Recorded) -> None:
                 converters=1,
                 converted_clickers=1,
                 revenue={"XTR": 50},
+                conversion_rate=1,
+                conversion_rate_low=0.2065493143772375,
+                conversion_rate_high=1,
             )
         ],
         "guide_engagement": [
@@ -619,12 +708,19 @@ def _tell(run: Recorded) -> None:
     }
 
 
+def _columns(variant: Json) -> Json:
+    return {name: variant[name] for name in ("text", "ctas")}
+
+
 _COPIED: Mapping[str, tuple[str, str]] = {
     "clicks": ("cta.clicked", "delivery cta user_id via verdict rule message_id clicked_at"),
     "starts": ("bot.started", "delivery cta user_id bot_id started_at"),
     "conversions": (
         "conversion.recorded",
-        "source source_id kind amount currency user_id delivery cta click_id refund_of occurred_at",
+        (
+            "source source_id kind amount currency user_id delivery cta click_id refund_of"
+            " occurred_at campaign channel paid_until"
+        ),
     ),
 }
 

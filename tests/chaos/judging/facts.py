@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from chaos.judging.run import Message
+from chaos.judging.verdict import Broken
 
 _ATTRIBUTES = ("specversion", "id", "source", "type", "time", "subject", "dataschema")
 _TYPE = re.compile(r"fingerpost\.([a-z]+\.[a-z]+)\.v1")
@@ -62,6 +63,8 @@ class Fact:
     sequence: int
     stored_at: float
     subject: str
+    header: str | None
+    """By what the log knows a repeat of it: its header `Nats-Msg-Id`."""
     kind: str
     id: str
     cause: str
@@ -140,6 +143,7 @@ def read(message: Message) -> Fact | str:
         sequence=message.sequence,
         stored_at=message.stored_at,
         subject=message.subject,
+        header=message.headers.get("Nats-Msg-Id"),
         kind=match[1],
         id=said["id"],
         cause=said["causationid"],
@@ -160,9 +164,19 @@ def seconds(text: object) -> float:
     return instant(text).timestamp()
 
 
-def repeated(facts: Iterable[Fact]) -> list[list[Fact]]:
-    """Return those facts that the log has more than once, by their ids."""
+def repeated(
+    facts: Iterable[Fact], name_of: Callable[[Fact], str] = lambda fact: fact.id
+) -> list[list[Fact]]:
+    """Return those facts that the log has more than once, by their ids or another name."""
     same: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        same[fact.id].append(fact)
+        same[name_of(fact)].append(fact)
     return [group for group in same.values() if len(group) > 1]
+
+
+def misnamed(invariant: int, facts: Iterable[Fact]) -> Iterator[Broken]:
+    """Yield a case for each fact whose repeat the log would not have known."""
+    for fact in facts:
+        if fact.header != fact.id:
+            sentence = f"the log knows it as {fact.header}, and it is {fact.id}"
+            yield Broken(invariant, sentence, (fact.name,))

@@ -1,28 +1,62 @@
-"""What deliveries brought, counted by hand: the rows of the views that analysts read most."""
+"""What deliveries brought, counted by hand: the figures that analysts read, and whose they are."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import sqrt
 from typing import NamedTuple
 
 from chaos.judging.facts import instant
 from chaos.judging.folding import Key, Row, Rows
 
 VIEWS = {"promo_conversion": "promo", "guide_engagement": "guide"}
-"""The views that are compared, and the kind of the campaigns in them."""
+"""The views of one kind of campaigns."""
 
 VIEW_KEYS = ("campaign", "variant", "channel", "day")
 
 _WINDOW = timedelta(days=7)
+_Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution: of Wilson's 95 % interval."""
+
+Part = Mapping[str, Sequence[Row]]
+"""The rows of each table that belong to one row of figures."""
 
 
 def figures_of(tables: Mapping[str, Rows], kind: str) -> Rows:
     """Return a row for each campaign, variant, channel and day that has deliveries of a kind."""
+    return figures_by(tables, VIEW_KEYS, lambda row: row["kind"] == kind)
+
+
+def figures_by(
+    tables: Mapping[str, Rows],
+    keys: tuple[str, ...],
+    wanted: Callable[[Row], bool] = lambda _: True,
+) -> Rows:
+    """Return a row of figures for each of those keys that has deliveries."""
+    parts = _parts(tables, keys, wanted)
+    return {
+        place: {**dict(zip(keys, place, strict=True)), **_figures(part)}
+        for place, part in parts.items()
+    }
+
+
+def funnel_of(tables: Mapping[str, Rows]) -> Rows:
+    """Return how far people came, by variant; each step is a part of the last."""
+    keys = ("campaign", "variant")
+    return {
+        place: {**dict(zip(keys, place, strict=True)), **_funnel(part)}
+        for place, part in _parts(tables, keys, lambda _: True).items()
+    }
+
+
+def _parts(
+    tables: Mapping[str, Rows], keys: tuple[str, ...], wanted: Callable[[Row], bool]
+) -> dict[Key, Part]:
     places: dict[str, Key] = {
-        row["delivery"]: (row["campaign"], row["variant"], row["channel"], _day(row))
+        row["delivery"]: tuple(_day(row) if key == "day" else row[key] for key in keys)
         for row in tables["deliveries"].values()
-        if row["kind"] == kind and row["variant"] and (row["scheduled_for"] or row["sent_at"])
+        if wanted(row) and row["variant"] and (row["scheduled_for"] or row["sent_at"])
     }
     credit = Credit(tables)
     parts: dict[Key, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
@@ -31,7 +65,7 @@ def figures_of(tables: Mapping[str, Rows], kind: str) -> Rows:
             delivery = credit.of(row) if table == "conversions" else row["delivery"]
             if delivery in places:
                 parts[places[delivery]][table].append(row)
-    return {place: _row(place, part) for place, part in parts.items()}
+    return dict(parts)
 
 
 def _day(row: Row) -> str:
@@ -105,7 +139,7 @@ def _within(at: datetime, fact: Row) -> bool:
     return timedelta(0) <= instant(fact["occurred_at"]) - at < _WINDOW
 
 
-def _row(place: Key, part: Mapping[str, Sequence[Row]]) -> Row:
+def _figures(part: Part) -> Row:
     posted = [row for row in part.get("deliveries", ()) if row["state"] == "sent"]
     audiences = [row["audience"] for row in posted if row["audience"] is not None]
     clicks = part.get("clicks", ())
@@ -113,23 +147,55 @@ def _row(place: Key, part: Mapping[str, Sequence[Row]]) -> Row:
     turns = part.get("conversions", ())
     gains = [row for row in turns if row["kind"] != "refund"]
     known = [row["user_id"] for row in taps if row["user_id"] is not None]
-    converters = {row["user_id"] for row in gains} - {None}
+    people = set(known)
+    audience = sum(audiences) if audiences else None
+    converters = _people(gains)
     revenue: dict[str, Decimal] = defaultdict(Decimal)
     for row in turns:
         if row["amount"] is not None and row["currency"] is not None:
             revenue[row["currency"]] += Decimal(str(row["amount"]))
     return {
-        **dict(zip(VIEW_KEYS, place, strict=True)),
         "sent": len(posted),
-        "audience": sum(audiences) if audiences else None,
+        "audience": audience,
         "clicks": len(taps),
-        "repeated_clicks": len(known) - len(set(known)),
+        "repeated_clicks": len(known) - len(people),
         "unknown_clicks": len(taps) - len(known),
         "robot_clicks": len(clicks) - len(taps),
-        "unique_clickers": len(set(known)),
+        "unique_clickers": len(people),
         "starts": len(part.get("starts", ())),
         "conversions": len(gains),
         "converters": len(converters),
-        "converted_clickers": len(converters & set(known)),
+        "converted_clickers": len(converters & people),
         "revenue": dict(revenue),
+        "click_through_rate": len(people) / audience if audience else None,
+        **_rate(len(converters & people), len(people)),
     }
+
+
+def _rate(part: int, whole: int) -> Row:
+    """Return the rate of people who converted, and its 95 % interval by Wilson (1927)."""
+    if not whole:
+        return dict.fromkeys(("conversion_rate", "conversion_rate_low", "conversion_rate_high"))
+    middle, scale = part + _Z**2 / 2, whole + _Z**2
+    aside = _Z * sqrt(part * (whole - part) / whole + _Z**2 / 4)
+    return {
+        "conversion_rate": part / whole,
+        "conversion_rate_low": max(0.0, (middle - aside) / scale),
+        "conversion_rate_high": min(1.0, (middle + aside) / scale),
+    }
+
+
+def _funnel(part: Part) -> Row:
+    clickers = _people(row for row in part.get("clicks", ()) if row["verdict"] == "human")
+    starters = clickers & _people(part.get("starts", ()))
+    gains = (row for row in part.get("conversions", ()) if row["kind"] != "refund")
+    return {
+        "sent": sum(row["state"] == "sent" for row in part.get("deliveries", ())),
+        "clickers": len(clickers),
+        "starters": len(starters),
+        "converters": len(starters & _people(gains)),
+    }
+
+
+def _people(rows: Iterable[Row]) -> set[int]:
+    return {row["user_id"] for row in rows} - {None}

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from chaos.judging.facts import ACTS, Fact, Facts, repeated
+from chaos.judging.facts import ACTS, Fact, Facts, repeated, seconds
 from chaos.judging.names import part_of_a_subject, token
-from chaos.judging.run import STRANGERS, Request, Run
+from chaos.judging.reasons import uncaused
+from chaos.judging.run import CLOCK_NOISE, STRANGERS, Request, Run, clock_error, clock_noise
 from chaos.judging.verdict import Broken, Judged
 
 RECORDED, UNTOUCHED = 1, 9
 
+_REFUSED, _FAILED = 400, 500
+"""From where on a status says that the request is wrong, and that the service is."""
+_TOLD = ["click_id", "user_id", "campaign", "channel", "refund_of", "paid_until"]
+"""What another system may tell of a conversion, besides its kind and amount."""
 _WORD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 Keys = Mapping[str, str]
@@ -42,14 +47,17 @@ def act_of(request: Request, bot_id: int, keys: Keys) -> Act | None:
 def _tap(request: Request, _: int, keys: Keys) -> Act | None:
     query = request.payload["callback_query"]
     name = f"cta.clicked.callback.{part_of_a_subject(query['id'])}"
-    return _with_token(name, query.get("data", ""), keys, user_id=query["from"]["id"])
+    said = {"via": "callback", "verdict": "human", "source_id": query["id"]}
+    who, where = query["from"]["id"], query["message"]["message_id"]
+    return _with_token(name, query.get("data", ""), keys, user_id=who, message_id=where, **said)
 
 
 def _start(request: Request, bot_id: int, keys: Keys) -> Act | None:
     message = request.payload["message"]
     text = message["text"].partition(" ")[2].strip()
     name = f"bot.started.{bot_id}.{request.payload['update_id']}"
-    return _with_token(name, text, keys, user_id=message["from"]["id"])
+    said = {"bot_id": bot_id, "update_id": request.payload["update_id"]}
+    return _with_token(name, text, keys, user_id=message["from"]["id"], **said)
 
 
 def _pay(request: Request, _: int, keys: Keys) -> Act | None:
@@ -58,22 +66,26 @@ def _pay(request: Request, _: int, keys: Keys) -> Act | None:
     name = part_of_a_subject(paid["telegram_payment_charge_id"])
     amount = {"amount": Decimal(paid["total_amount"]), "currency": paid["currency"]}
     who = message["from"]["id"]
+    said = {**amount, "source": "stars", "kind": "payment", "click_id": None, "refund_of": None}
     text = paid["invoice_payload"]
-    return _with_token(f"conversion.recorded.stars.{name}", text, keys, user_id=who, **amount)
+    return _with_token(f"conversion.recorded.stars.{name}", text, keys, user_id=who, **said)
 
 
 def _follow(request: Request, _: int, keys: Keys) -> Act | None:
     if request.click_id is None:
         return None
     name = f"cta.clicked.link.{part_of_a_subject(request.click_id)}"
-    return _with_token(name, _followed(request), keys, user_id=None)
+    said = {"via": "link", "verdict": "human", "source_id": request.click_id, "message_id": None}
+    return _with_token(name, _followed(request), keys, user_id=None, **said)
 
 
 def _convert(request: Request, _: int, __: Keys) -> Act | None:
     said = request.payload
     name = f"conversion.recorded.{said.get('source', 'api')}.{part_of_a_subject(said['id'])}"
     amount = {"amount": Decimal(str(said["amount"]))} if said.get("amount") is not None else {}
-    return Act(name, {"kind": said["kind"], **amount})
+    token_free = {} if said.get("token") else {"delivery": None, "cta": None}
+    told = {field: said.get(field) for field in (*_TOLD, "currency")}
+    return Act(name, {"kind": said["kind"], **told, **token_free, **amount})
 
 
 def _followed(request: Request) -> str:
@@ -103,6 +115,8 @@ class Asked:
         keys, bot = run.about.get("cta_keys") or {}, run.about["bot"]["id"]
         self.acts: dict[str, Act] = {}
         self.answered: dict[str, Request] = {}
+        self.first: dict[str, float] = {}
+        """When it was asked for the first time."""
         self.nameless: list[tuple[Place, Request]] = []
         """Followed links whose click nobody was told the name of."""
         for request in run.requests:
@@ -111,14 +125,22 @@ class Asked:
             act = act_of(request, bot, keys)
             if act:
                 self.acts[act.id] = act
+                self.first.setdefault(act.id, request.at)
                 if request.answered:
                     self.answered.setdefault(act.id, request)
             elif place := _followed_link(request, keys):
                 self.nameless.append((place, request))
 
     def followed(self, *, answered: bool) -> Counter[Place]:
-        """Count by link how often it was followed, by those without a name; or how often OK."""
-        return Counter(place for place, r in self.nameless if r.answered or not answered)
+        """Count by link how often it was followed, by those without a name; or how often OK.
+
+        Who was refused followed nothing.
+        """
+        return Counter(
+            place
+            for place, r in self.nameless
+            if r.answered or (not answered and (r.status is None or r.status >= _FAILED))
+        )
 
 
 def _followed_link(request: Request, keys: Keys) -> Place | None:
@@ -134,6 +156,8 @@ def judge_recorded(run: Run, facts: Facts) -> Judged:
     broken = [
         *_lost(asked, found),
         *_changed(asked, found),
+        *_misdated(run, asked, found),
+        *_refused(run),
         *_uncounted_links(asked, acts),
         *(
             Broken(RECORDED, f"one act stands {len(group)} times", tuple(f.name for f in group))
@@ -164,6 +188,31 @@ def _changed(asked: Asked, found: Mapping[str, Fact]) -> Iterator[Broken]:
                 yield Broken(RECORDED, sentence, (fact.name,))
 
 
+def _misdated(run: Run, asked: Asked, found: Mapping[str, Fact]) -> Iterator[Broken]:
+    """An act was done after it was asked for and before the log had it, by the clock of clicks."""
+    for name, first in asked.first.items():
+        fact = found.get(name)
+        if fact is None:
+            continue
+        times = (fact.data.get(f"{what}_at") for what in ("clicked", "started", "occurred"))
+        at = seconds(next(filter(None, times)))
+        doubt = CLOCK_NOISE + clock_error(run, "clicks", first, fact.stored_at)
+        if not first - doubt <= at <= fact.stored_at + doubt:
+            sentence = f"it is dated {at - first:.1f} s after it was asked for"
+            yield Broken(RECORDED, sentence, (fact.name,))
+
+
+def _refused(run: Run) -> Iterator[Broken]:
+    """Nobody who means well is refused; a clock that was wrong may take a signature for old."""
+    for request in run.requests:
+        status = request.status or 0
+        if request.route in STRANGERS or not _REFUSED <= status < _FAILED:
+            continue
+        if request.route != "convert" or not clock_noise(run, "clicks", request.at):
+            sentence = f"a {request.route} that nobody forged was refused: {status}"
+            yield Broken(RECORDED, sentence, (f"request {request.id}", request.body))
+
+
 def _uncounted_links(asked: Asked, acts: Sequence[Fact]) -> Iterator[Broken]:
     """Compare followed links by number, where the answers do not name their clicks."""
     stand = _nameless_links(asked, acts)
@@ -187,7 +236,7 @@ def _nameless_links(asked: Asked, acts: Sequence[Fact]) -> dict[Place, list[Fact
 def judge_untouched(run: Run, facts: Facts) -> Judged:
     """Whatever a stranger sent is nowhere, and every act in the log was somebody's."""
     strangers = [request for request in run.requests if request.route in STRANGERS]
-    broken = (*_traces(run, strangers), *_unasked(run, facts))
+    broken = (*_traces(run, strangers), *_unasked(run, facts), *_uncaused(run, facts))
     return Judged(UNTOUCHED, len(strangers), "requests of strangers", broken)
 
 
@@ -213,3 +262,8 @@ def _unasked(run: Run, facts: Facts) -> Iterator[Broken]:
     for fact in acts:
         if fact.id not in asked.acts and fact.data.get("via") != "link":
             yield Broken(UNTOUCHED, "nobody asked for it", (fact.name,))
+
+
+def _uncaused(run: Run, facts: Facts) -> Iterator[Broken]:
+    for fact in uncaused(run, facts):
+        yield Broken(UNTOUCHED, f"nobody caused that {fact.kind} is said", (fact.name,))

@@ -1,16 +1,17 @@
-"""What stands in the channels against what the log says: invariants 3 and 4."""
+"""What stands in the channels against what the log says: invariant 3."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chaos.judging.content import misdated, wrong_contents, wrong_words
 from chaos.judging.facts import DUES, MESSAGES, Fact, Facts, repeated, seconds
 from chaos.judging.names import Token, token
 from chaos.judging.run import Json, Run, clock_noise
 from chaos.judging.verdict import Broken, Judged
 
-POSTED, CAUSED = 3, 4
+POSTED = 3
 
 Outcome = Literal["sent", "not sent", "uncertain", "unanswered"]
 
@@ -89,7 +90,12 @@ def judge_posts(run: Run, facts: Facts) -> Judged:
         ),
         *(
             Broken(POSTED, "the ledger says one thing twice", tuple(f.name for f in group))
-            for group in repeated(facts.of(*MESSAGES))
+            for group in repeated(facts.of(*MESSAGES), lambda fact: fact.subject)
+        ),
+        *(Broken(POSTED, sentence, (name,)) for name, sentence in wrong_contents(run, facts)),
+        *(
+            Broken(POSTED, sentence, (fact.name,))
+            for fact, sentence in (*wrong_words(run, facts), *misdated(run, facts))
         ),
     ]
     return Judged(POSTED, len(facts.of(*DUES)), "deliveries", tuple(broken))
@@ -101,6 +107,8 @@ def _delivery(delivery: str, story: Sequence[Fact], posts: Sequence[Post]) -> It
     outcome = outcome_of(story)
     if len(posts) > 1 + resends(story):
         yield Broken(POSTED, f"{delivery} was posted {len(posts)} times", names)
+    for fact in _past_the_end(story):
+        yield Broken(POSTED, f"{delivery} is tried again after the last word on it", (fact.name,))
     if outcome == "unanswered":
         stands = "is posted" if posts else "is not posted"
         yield Broken(POSTED, f"{delivery} {stands}, and the log does not say how it ended", told)
@@ -110,6 +118,21 @@ def _delivery(delivery: str, story: Sequence[Fact], posts: Sequence[Post]) -> It
             yield Broken(POSTED, f"{delivery} is posted, and the log says {said}", names)
     elif outcome == "sent":
         yield from _sent(delivery, story, posts)
+
+
+def _past_the_end(story: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield the attempts that follow a last word; a person may take one back (`retry_at`)."""
+    last: int | None = None
+    for fact in story:
+        attempt = fact.data.get("attempt", 0)
+        if fact.kind == "message.claimed" and last is not None and attempt > last:
+            yield fact
+        elif fact.kind in {"message.sent", "message.skipped"}:
+            last = attempt
+        elif fact.kind == "message.failed":
+            last = None if fact.data.get("retry_at") else attempt
+        elif fact.kind == "message.uncertain":
+            last = None if fact.data["policy"] == "resend" else attempt
 
 
 def skipped_too_soon(run: Run, facts: Facts) -> list[Fact]:
@@ -137,44 +160,3 @@ def _sent(delivery: str, story: Sequence[Fact], posts: Sequence[Post]) -> Iterat
         if place not in {(post.chat_id, post.message_id) for post in posts}:
             sentence = f"{delivery} is said to be sent, and no such message was posted"
             yield Broken(POSTED, sentence, (fact.name, f"message {place[1]} in {place[0]}"))
-
-
-def judge_causes(facts: Facts) -> Judged:
-    """Every fact follows from one before it, and what is sent was due and claimed."""
-    known: set[str] = set()
-    said: set[tuple[str, str, int]] = set()
-    broken = []
-    for fact in facts.all:
-        if fact.cause not in {fact.id, *known}:
-            sentence = f"it follows {fact.cause}, which the log does not have before it"
-            broken.append(Broken(CAUSED, sentence, (fact.name,)))
-        elif lacking := _lacking(fact, said):
-            broken.append(Broken(CAUSED, lacking, (fact.name,)))
-        elif fact.kind in MESSAGES and fact.story != fact.delivery:
-            sentence = f"it is told as part of {fact.story}, and not of its delivery"
-            broken.append(Broken(CAUSED, sentence, (fact.name,)))
-        known.add(fact.id)
-        if fact.delivery:
-            kind = "due" if fact.kind in DUES else fact.kind
-            said.add((fact.delivery, kind, fact.data.get("attempt", 0)))
-    return Judged(CAUSED, len(facts.all), "events", tuple(broken))
-
-
-_FOLLOW_A_DUE = {*MESSAGES, "cta.clicked", "bot.started"} - {"message.unreadable"}
-_FOLLOW_A_CLAIM = {"message.sent", "message.uncertain", "message.failed"}
-_ENDS = ("message.failed", "message.uncertain")
-
-
-def _lacking(fact: Fact, said: set[tuple[str, str, int]]) -> str | None:
-    """Return what the log must have had before `fact`, and had not."""
-    delivery, attempt = fact.delivery or "", fact.data.get("attempt", 0)
-    if fact.kind in _FOLLOW_A_DUE and (delivery, "due", 0) not in said:
-        return "nothing of its delivery was due before it"
-    claimed = (delivery, "message.claimed", attempt) in said
-    # Where the sender has no bot of that name, there is nobody to claim.
-    if fact.kind in _FOLLOW_A_CLAIM and not claimed and fact.data.get("failure") != "no_bot":
-        return f"nobody had claimed attempt {attempt} before it"
-    ended = any((delivery, kind, attempt - 1) in said for kind in _ENDS)
-    if fact.kind == "message.claimed" and attempt > 1 and not ended:
-        return f"nothing is said of attempt {attempt - 1} before this one"
-    return None

@@ -1,7 +1,6 @@
 """How the projection went on, and whether all went on after healing: invariants 6 and 8."""
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -12,6 +11,7 @@ from chaos.judging.verdict import Broken, Judged
 FORWARD, HEALED = 6, 8
 
 _ROUNDING = 0.01
+_READY = 200
 _CONSUMERS = ("sender-guide", "sender-promo", "analytics-v")
 """Who must have read all: by the beginnings of their names."""
 
@@ -19,7 +19,10 @@ _CONSUMERS = ("sender-guide", "sender-promo", "analytics-v")
 def judge_checkpoint(run: Run, facts: Facts) -> Judged:
     """The checkpoint only grows, and stands at what the log has."""
     samples = [sample for sample in run.of("checkpoint") if sample["value"] is not None]
+    versions = {sample["version"] for sample in samples}
     broken = [*_backwards(samples), *_ahead(run, samples), *_at_the_end(run, facts)]
+    if len(versions) > 1:
+        broken.append(Broken(FORWARD, f"the tables were built anew: versions {sorted(versions)}"))
     if run.truncation is not None:
         broken += _unnoticed(run.truncation)
     return Judged(FORWARD, len(samples), "samples", tuple(broken))
@@ -55,15 +58,19 @@ def _at_the_end(run: Run, facts: Facts) -> Iterator[Broken]:
         return
     identity = (run.tables.get("checkpoint") or [{}])[0].get("identity")
     stands = next((fact.id for fact in facts.all if fact.sequence == run.checkpoint), None)
-    if stands is not None and identity is not None and stands != identity:
+    if stands is not None and stands != identity:
         sentence = f"the checkpoint names {identity}, and {stands} stands there"
         yield Broken(FORWARD, sentence, (f"#{run.checkpoint}",))
 
 
 def _unnoticed(truncation: Json) -> Iterator[Broken]:
     """Tell in which way a log that lost its tail was not noticed."""
+    cut_to, before = truncation["last_after_truncation"], truncation["checkpoint_before"]
     said = {
-        "analytics was ready all the same": truncation["status_after"] == 200,
+        "nothing was cut off that the tables had": not cut_to < before,
+        "analytics was not ready before": truncation["ready_before"] != _READY,
+        "analytics did not answer any more": truncation["status_after"] is None,
+        "analytics was ready all the same": truncation["status_after"] == _READY,
         "readiness does not say why": not truncation["said"],
         "nothing is logged at critical": not truncation["logged"],
         "the checkpoint moved": truncation["checkpoint_after"] != truncation["checkpoint_before"],
@@ -76,16 +83,15 @@ def _unnoticed(truncation: Json) -> Iterator[Broken]:
 
 def judge_healing(run: Run) -> Judged:
     """All that waits is worked off in time once everything is whole, and by nobody's hand."""
-    lag: dict[str, Json] = {}
-    for sample in run.of("lag"):
-        lag[sample["consumer"]] = sample
+    samples = [sample for sample in run.of("lag") if sample["at"] >= run.about["healed"]]
+    lag = {sample["consumer"]: sample for sample in samples}
     broken = [*_undrained(run), *_waiting(lag), *_unfolded(run)]
     broken += [
         Broken(HEALED, f"nobody looked at the lag of {name}", ())
         for name in _CONSUMERS
         if not any(consumer.startswith(name) for consumer in lag)
     ]
-    return Judged(HEALED, len(list(run.of("lag"))), "samples of the lag", tuple(broken))
+    return Judged(HEALED, len(samples), "samples of the lag", tuple(broken))
 
 
 def _undrained(run: Run) -> Iterator[Broken]:
@@ -95,6 +101,8 @@ def _undrained(run: Run) -> Iterator[Broken]:
         yield Broken(HEALED, f"the lag was not zero {limit:g} s after everything was whole")
     elif drained - healed > limit:
         yield Broken(HEALED, f"it took {drained - healed:.1f} s until the lag was zero")
+    for record in run.of("not_drained") if drained is not None else ():
+        yield Broken(HEALED, f"it is called drained, and {record['left']} were left")
 
 
 def _waiting(lag: dict[str, Json]) -> Iterator[Broken]:
@@ -122,11 +130,3 @@ def longest_wait(run: Run) -> float:
         if ends > sample["value"]:
             open_since.setdefault(ends, sample["at"])
     return longest
-
-
-def kinds_of_faults(run: Run) -> dict[str, int]:
-    """Count the faults that were done, by kind."""
-    counts: dict[str, int] = defaultdict(int)
-    for fault in run.of("fault"):
-        counts[fault["kind"]] += 1
-    return dict(counts)

@@ -102,6 +102,20 @@ def clock_noise(run: Run, service: str, at: float) -> float:
     return CLOCK_NOISE if wrong else 0.0
 
 
+def clock_error(run: Run, service: str, since: float, until: float) -> float:
+    """Return by how much the own clock of a replica of `service` was wrong then, at most."""
+    return max(
+        (
+            abs(jump["seconds"])
+            for jump in run.about.get("clock_jumps") or ()
+            if jump["target"].startswith(service)
+            and jump["from"] <= until
+            and since <= jump["to"] + CLOCK_NOISE
+        ),
+        default=0.0,
+    )
+
+
 def _request(asked: Json, answer: Json) -> Request:
     return Request(
         id=asked["id"],

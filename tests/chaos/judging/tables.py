@@ -1,34 +1,59 @@
-"""The tables as they were read, against the fold of the log: invariants 5 and 7."""
+"""The tables and views as they were read, against the fold of the log: invariant 5."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import isclose
 from typing import Any
 
 from chaos.judging.facts import Fact, Facts, instant
-from chaos.judging.figures import VIEW_KEYS, VIEWS, figures_of
 from chaos.judging.folding import KEYS, Key, Row, Rows, fold
 from chaos.judging.run import Json, Run
 from chaos.judging.verdict import Broken, Judged
+from chaos.judging.views import (
+    FIGURES,
+    LAST_TOUCH,
+    MODELS,
+    journey_of,
+    last_touches,
+    stretches_of,
+    views_of,
+)
 
-FOLDED, SET_ASIDE = 5, 7
+FOLDED = 5
+
+_DIVIDING = 1e-9
+"""Two machines may round a rate differently."""
+_AS_IT_IS = (*KEYS, "forgotten", "stretches")
+"""The views that show a table as it is."""
 
 
 def judge_rows(run: Run, facts: Facts) -> Judged:
-    """Compare every row, in every column that the fold knows, and every row of the figures."""
+    """Compare every row, in every column that the fold knows, of tables and of views."""
     folded = fold(_until(facts.all, run.checkpoint))
+    known = {
+        **{name: (rows, run.tables.get(name, ()), KEYS[name]) for name, rows in folded.items()},
+        **{
+            name: (rows, run.views.get(name, ()), FIGURES[name])
+            for name, rows in views_of(folded).items()
+        },
+    }
     broken: list[Broken] = []
     compared = 0
-    for table, rows in folded.items():
-        found = _keyed(run.tables.get(table, ()), KEYS[table])
+    for name, (rows, lines, key) in known.items():
+        found = _keyed(lines, key)
         compared += len({*rows, *found})
-        broken += _differences(table, rows, found)
-    for view, kind in VIEWS.items():
-        found = _keyed(run.views.get(view, ()), VIEW_KEYS)
-        rows = figures_of(folded, kind)
-        compared += len({*rows, *found})
-        broken += _differences(view, rows, found)
-    broken += _twice(run)
+        broken += _differences(name, rows, found)
+        broken += _twice(name, lines, key)
+    broken += [
+        *_copies(run),
+        *_attribution(run, folded),
+        *_journey(run, folded),
+        *_packed(run, folded),
+        *_status(run),
+    ]
     return Judged(FOLDED, compared, "rows", tuple(broken))
 
 
@@ -40,11 +65,75 @@ def _keyed(rows: Sequence[Json], key: tuple[str, ...]) -> Rows:
     return {tuple(row.get(name) for name in key): row for row in rows}
 
 
-def _twice(run: Run) -> Iterator[Broken]:
-    for table, key in KEYS.items():
-        rows = run.tables.get(table, ())
-        if len(_keyed(rows, key)) != len(rows):
-            yield Broken(FOLDED, f"{table} has two rows of one key", ())
+def _twice(name: str, lines: Sequence[Json], key: tuple[str, ...]) -> Iterator[Broken]:
+    if len(_keyed(lines, key)) != len(lines):
+        yield Broken(FOLDED, f"{name} has two rows of one key", ())
+
+
+def _copies(run: Run) -> Iterator[Broken]:
+    """Compare the views that show a table as it is with that table."""
+    for name in _AS_IT_IS:
+        table, view = run.tables.get(name, ()), run.views.get(name, ())
+        if _bag(table) != _bag(view):
+            yield Broken(FOLDED, f"the view {name} does not show what its table has")
+    if run.tables.get("forgotten"):
+        yield Broken(FOLDED, "somebody is forgotten whom the log does not forget")
+
+
+def _bag(rows: Iterable[Row]) -> Counter[str]:
+    """Return how often each row stands there, in whatever order."""
+    return Counter(json.dumps(_plain(row), default=str, sort_keys=True) for row in rows)
+
+
+def _attribution(run: Run, folded: Mapping[str, Rows]) -> Iterator[Broken]:
+    """Each model credits all of a conversion; by the last touch the checker knows to whom."""
+    lines = run.views.get("attribution", ())
+    last = [row for row in lines if row["model"] == "last"]
+    yield from _differences("attribution", last_touches(folded), _keyed(last, LAST_TOUCH))
+    yield from _twice("attribution", lines, (*LAST_TOUCH, "delivery"))
+    parts: dict[Key, Decimal] = defaultdict(Decimal)
+    for row in lines:
+        parts[row["conversion"], row["model"]] += Decimal(str(row["credit"]))
+    whole = {(name, model) for (name,) in folded["conversions"] for model in MODELS}
+    for key in whole | parts.keys():
+        if key not in whole or parts[key] != 1:
+            sentence = f"attribution has {parts[key]} of it, by one model"
+            yield Broken(FOLDED, sentence, (_named(key),))
+
+
+def _journey(run: Run, folded: Mapping[str, Rows]) -> Iterator[Broken]:
+    steps, found = _bag(journey_of(folded)), _bag(run.views.get("user_journey", ()))
+    for what, more in (("lacks", steps - found), ("has and must not", found - steps)):
+        if more:
+            yield Broken(FOLDED, f"user_journey {what} {more.total()} rows", tuple(more))
+
+
+def _packed(run: Run, folded: Mapping[str, Rows]) -> Iterator[Broken]:
+    """Count what is packed; what the dashboard reads of it is not unpacked here."""
+    expected = stretches_of(folded)
+    found = {int(row["stretch"]): _bytes_in(row["kinds"]) for row in run.tables["stretches"]}
+    if found != expected or len(found) != len(run.tables["stretches"]):
+        yield Broken(FOLDED, f"stretches hold {found} acts, and the log says {expected}")
+
+
+def _bytes_in(text: str) -> int:
+    return len(bytes.fromhex(text.removeprefix("\\x")))
+
+
+def _status(run: Run) -> Iterator[Broken]:
+    """The one row that tells of the projection tells what the tables hold."""
+    aside = [row for row in run.tables.get("quarantine", ()) if row.get("dropped_at") is None]
+    place = (run.tables.get("checkpoint") or [{}])[0]
+    known = {
+        "checkpoint": run.checkpoint,
+        "last_event": place.get("identity"),
+        "quarantined": len(aside),
+    }
+    rows = run.views.get("projection_status", ())
+    if len(rows) != 1:
+        yield Broken(FOLDED, f"projection_status has {len(rows)} rows")
+    for row in rows:
+        yield from _columns("projection_status", ("the only row",), known, row)
 
 
 def _differences(table: str, rows: Rows, found: Rows) -> Iterator[Broken]:
@@ -60,9 +149,15 @@ def _differences(table: str, rows: Rows, found: Rows) -> Iterator[Broken]:
 def _columns(table: str, key: Key, row: Row, found: Row) -> Iterator[Broken]:
     for name, value in row.items():
         stands = found.get(name)
-        if _plain(stands) != _plain(value):
+        if not _same(stands, value):
             sentence = f"{table}.{name} is {stands!r}, and the log says {value!r}"
             yield Broken(FOLDED, sentence, (_named(key),))
+
+
+def _same(stands: Any, value: Any) -> bool:
+    if isinstance(value, float) and isinstance(stands, int | float | Decimal):
+        return isclose(stands, value, rel_tol=_DIVIDING)
+    return bool(_plain(stands) == _plain(value))
 
 
 def _named(key: Key) -> str:
@@ -78,7 +173,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
-        return Decimal(str(value))
+        return Decimal(str(value)).normalize()
     return _moment(str(value))
 
 
@@ -86,34 +181,7 @@ def _moment(text: str) -> datetime | Decimal | str:
     try:
         if "T" in text and ":" in text:
             return instant(text)
-        return Decimal(text) if text.lstrip("-").replace(".", "", 1).isdecimal() else text
+        number = text.lstrip("-").replace(".", "", 1).isdecimal()
+        return Decimal(text).normalize() if number else text
     except ValueError:
         return text
-
-
-def judge_quarantine(run: Run, facts: Facts) -> Judged:
-    """Set aside is what the world made unreadable, and nothing else."""
-    garbage = {message.sequence: message for message in run.log if message.is_garbage}
-    aside = {int(row["sequence"]): row for row in run.tables.get("quarantine", ())}
-    broken = [
-        Broken(SET_ASIDE, f"it {why}, and the world did not put it in", (f"#{m.sequence}",))
-        for m, why in facts.unreadable
-        if m.sequence not in garbage
-    ]
-    for sequence, message in garbage.items():
-        if sequence > run.checkpoint:
-            broken.append(Broken(SET_ASIDE, "the fold stopped before it", (f"#{sequence}",)))
-        elif sequence not in aside:
-            broken.append(Broken(SET_ASIDE, "it is not in quarantine", (f"#{sequence}",)))
-        elif aside[sequence]["subject"] != message.subject:
-            sentence = f"quarantine calls it {aside[sequence]['subject']}"
-            broken.append(Broken(SET_ASIDE, sentence, (f"#{sequence}",)))
-    for fault in run.of("fault"):
-        if fault["kind"] == "garbage" and fault.get("sequence") not in {None, *garbage}:
-            gone = f"#{fault['sequence']}"
-            broken.append(Broken(SET_ASIDE, "the log took it, and does not have it", (gone,)))
-    for sequence in aside.keys() - garbage.keys():
-        why = str(aside[sequence].get("reason"))
-        sentence = f"it is in quarantine ({why}), and the world did not make it unreadable"
-        broken.append(Broken(SET_ASIDE, sentence, (f"#{sequence}",)))
-    return Judged(SET_ASIDE, len(garbage), "undecodable messages", tuple(broken))

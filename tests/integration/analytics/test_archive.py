@@ -5,12 +5,16 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import nats
+import nats.errors
 import pytest
+from nats.js.errors import Error as JetStreamError
 
 from analytics.archive import Archive, Record
 from analytics.archiving import Progress
@@ -20,10 +24,12 @@ from analytics.console.archive import archive
 from analytics.console.forget import forget
 from analytics.domain.sealing import SEALED
 from analytics.projector import Projector
+from chaos.cluster import Server, make_cluster
 from chassis import backup
 from chassis.clock import utc_now
 from chassis.console import RefusedError, UnavailableError
-from chassis.topology import ensure_bucket, ensure_consumer
+from chassis.log import Publisher, Reader
+from chassis.topology import ensure_bucket, ensure_consumer, ensure_stream
 from contracts.events import (
     BotStarted,
     CampaignDefined,
@@ -795,3 +801,78 @@ async def test_the_other_services_go_on_as_before(
         assert await log.publisher.publish_once(paid, **known) == 0
         assert not await log.events(MessageSkipped)
     assert all(subject.split(".")[0] not in STAYS for subject in SEALED)
+
+
+@asynccontextmanager
+async def three_servers(folder: Path) -> AsyncIterator[tuple[list[Server], Log]]:
+    """Yield a cluster, and the log that stands on all of its servers."""
+    cluster = make_cluster(folder, folder)
+    try:
+        for server in cluster:
+            server.member.process.start()
+        for server in cluster:
+            await server.member.process.answers(f"{server.monitor}/healthz", 60)
+        client = await nats.connect([server.url for server in cluster], reconnect_time_wait=0.2)
+        js = client.jetstream(timeout=10)
+        await ensure_stream(js, EVENTS, replicas=len(cluster))
+        yield cluster, Log(js, Publisher(js, source="test"), Reader(js))
+        await client.close()
+    finally:
+        for server in cluster:
+            await server.member.kill()
+
+
+async def leader_of(log: Log) -> str:
+    info = (await log.js.stream_info("EVENTS")).cluster
+    return (info and info.leader) or ""
+
+
+@pytest.mark.parametrize("when", ["comparing", "removing", None])
+async def test_a_log_of_three_servers_is_moved_though_its_leader_is_killed(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str | None
+) -> None:
+    monkeypatch.setattr("analytics.archiving.MOST_RECORDS", 7)
+    folder = tmp_path / "archive"
+    killed: list[str] = []
+    async with three_servers(tmp_path) as (cluster, log):
+        members = {server.member.name: server.member for server in cluster}
+        await log.say(*every_event(), *story(8))
+        last = (await log.js.stream_info("EVENTS")).state.last_seq
+
+        async def caught_up() -> None:
+            end = (await log.js.stream_info("EVENTS")).state.last_seq
+            await until(database.checkpoint, lambda seen: seen == end)
+
+        async with running(Projector(database.dsn), log.connection):
+            await caught_up()
+        before = await database.tables()
+        leader = await leader_of(log)
+
+        def kill(now: Progress) -> None:
+            if now.phase == when and not killed:
+                os.kill(members[leader].process.pid, signal.SIGKILL)
+                killed.append(leader)
+
+        async def moved() -> Archived | None:
+            try:
+                return await move(database, log, folder, tell=kill)
+            except (
+                nats.errors.Error,
+                JetStreamError,
+                UnavailableError,
+            ):  # the log has no leader for a moment; repeating goes on
+                return None
+
+        found = await until(moved, lambda done: done is not None, seconds=60)
+
+        assert killed == ([leader] if when else [])
+        if when:
+            assert await until(lambda: leader_of(log), lambda name: name not in {"", leader})
+            assert await members[leader].restart()
+        assert found is not None
+        assert len({record.sequence for record in kept(folder)}) == found.archived
+        assert set(await standing(log)) <= STAYS
+        assert sum((await standing(log)).values()) + found.archived == last
+        assert await clean(database, log, folder)
+        assert (await rebuild(database, log, folder)).equal
+        assert await database.tables() == before

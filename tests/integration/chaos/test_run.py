@@ -13,17 +13,18 @@ from chaos.running import Order, run
 async def test_a_short_run_with_one_fault_is_recorded_and_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The world, one kill, the healing, the folder, the verdict; and nothing stays behind."""
+    """The world, one kill, the healing, an hour later, the verdict; and nothing stays behind."""
     kill = Fault(4.0, "kill", "clicks-0", 0.5)
     monkeypatch.setattr(running, "draw", lambda *_: [kill])
     said: list[str] = []
 
     folder = await run(
-        Order(seed=11, minutes=1 / 3, faults=("kill",), folder=tmp_path), said.append
+        Order(seed=11, minutes=1 / 3, faults=("kill", "later"), folder=tmp_path), said.append
     )
     verdict = judge(folder)
 
     assert verdict.passed, verdict.table()
+    assert '"kind": "later"' in (folder / "history.jsonl").read_text()
     assert not [p for p in psutil.process_iter(["cmdline"]) if _is_ours(p, folder)]
     assert not (folder / "state").exists()
 

@@ -2,14 +2,27 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from nats.js.api import ConsumerConfig, ConsumerInfo, SequenceInfo
 
+from chaos import adversary
 from chaos.adversary import Adversary
 from chaos.history import History
+from chaos.people import People, Strangers
 from chaos.plan import ALL_NATS, LEADER, NATS, REPLICAS, Fault
+from clicks.domain.stripe_events import Sale, read
+from contracts.envelope import Envelope
+
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Readers:
+    tokens: list[str]
 
 
 @dataclass
@@ -43,10 +56,26 @@ class Server:
 
 
 @dataclass
+class Link:
+    whole: bool = True
+    done: list[str] = field(default_factory=list)
+
+    def delay(self, _: float) -> None:
+        self.done.append("delay")
+
+    def cut(self) -> None:
+        self.done.append("cut")
+
+    def heal(self) -> None:
+        self.done.append("heal")
+
+
+@dataclass
 class World:
     members: dict[str, Member] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)
     starting: set[str] = field(default_factory=set)
+    links: dict[tuple[str, str], Link] = field(default_factory=dict)
 
     def server(self, name: str) -> Server:
         return self.servers[name]
@@ -56,8 +85,25 @@ class World:
 
 
 @dataclass
+class Stream:
+    """A log whose consumers acknowledged all up to `done`."""
+
+    done: int
+    places: list[int] = field(default_factory=list)
+
+    async def consumer_info(self, _: str, name: str) -> ConsumerInfo:
+        floor = SequenceInfo(consumer_seq=0, stream_seq=self.done)
+        return ConsumerInfo(name, "EVENTS", ConsumerConfig(), MADE, ack_floor=floor)
+
+    async def reset_consumer(self, _: str, __: str, *, seq: int) -> None:
+        self.places.append(seq)
+
+
+@dataclass
 class Observer:
     leads: str | None = "nats-1"
+    log_last: int = 0
+    js: Any = None
 
     async def leader(self) -> str | None:
         return self.leads
@@ -71,11 +117,11 @@ class Scene:
     observer: Observer
     path: Path
 
-    async def do(self, kind: str, target: str) -> list[dict[str, Any]]:
+    async def do(self, kind: str, target: str, **details: Any) -> list[dict[str, Any]]:
         """Do one fault, and return what was noted."""
         history = History(self.path)
         adversary = Adversary(cast("Any", self.world), cast("Any", self.observer), history)
-        await adversary.follow([Fault(0.0, kind, target)])
+        await adversary.follow([Fault(0.0, kind, target, details=details)])
         history.close()
         lines = [json.loads(line) for line in self.path.read_text().splitlines()]
         return [{n: v for n, v in line.items() if n != "at"} for line in lines]
@@ -166,3 +212,55 @@ async def test_a_sender_is_taken_only_while_the_other_is_ready(scene: Scene) -> 
 
     assert skipped["what"] == "skipped"
     assert not scene.killed()
+
+
+async def test_both_projectors_lose_a_slow_link_while_they_write(scene: Scene) -> None:
+    first, second = Link(), Link()
+    scene.world.links = {("analytics-0", "postgres"): first, ("analytics-1", "postgres"): second}
+
+    torn, healed = await scene.do("tear", "analytics", link="postgres", by=0.2)
+
+    assert first.done == second.done == ["delay", "cut", "heal"]
+    assert (torn["kind"], healed["kind"]) == ("tear", "heal")
+
+
+async def test_a_link_that_is_broken_is_not_torn(scene: Scene) -> None:
+    links = {("analytics-0", "postgres"): Link(), ("analytics-1", "postgres"): Link(whole=False)}
+    scene.world.links = links
+
+    (skipped,) = await scene.do("tear", "analytics", link="postgres", by=0.2)
+
+    assert (skipped["what"], skipped["why"]) == ("skipped", "the link is broken already")
+
+
+@pytest.mark.parametrize(("last", "done", "place"), [(500, 490, 300), (500, 120, 121), (50, 9, 1)])
+async def test_a_consumer_is_set_back_and_never_past_what_it_has_in_hand(
+    scene: Scene, last: int, done: int, place: int
+) -> None:
+    scene.observer.log_last, scene.observer.js = last, (stream := Stream(done))
+
+    await scene.do("redeliver", "sender-guide", how="reset", count=20)
+
+    assert stream.places == [place]
+
+
+async def test_what_cannot_be_folded_is_an_event_all_the_same() -> None:
+    envelope = Envelope.parse(adversary.unfit("cta.clicked.chaos"))
+
+    assert (envelope.subject, "\0" in envelope.id) == ("cta.clicked.chaos", True)
+
+
+async def test_nothing_but_its_age_is_wrong_with_what_a_stranger_says_as_stripe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[bytes] = []
+
+    async def note(_self: Strangers, _http: object, _route: str, _path: str, *rest: Any) -> None:
+        said.append(rest[0])
+
+    monkeypatch.setattr(Strangers, "_post", note)
+    people = cast("People", Readers(tokens=["k1-delivery-0-signature"]))
+
+    await Strangers("http://front", "secret", people, 1)._stale_by_stripe(cast("Any", None))
+
+    assert isinstance(read(json.loads(said[0]), test_events=False), Sale)

@@ -1,12 +1,23 @@
 """The mutations still fit the services: what each changes stands where it says, and compiles."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chaos.__main__ import ordered
 from chaos.mutants import MUTATIONS, Mutation
-from chaos.mutations import ROOT, SOURCES, StaleError, changed, failing, row
+from chaos.mutations import (
+    ROOT,
+    SOURCES,
+    StaleError,
+    changed,
+    chosen,
+    failing,
+    noticed,
+    row,
+    row_of_chaos,
+    settings_of,
+)
 
 PLACES = {source.name: source.parent for source in SOURCES}
 
@@ -60,10 +71,50 @@ def test_who_noticed_is_read_from_what_pytest_prints(tmp_path: Path) -> None:
 
 
 def test_a_row_names_who_noticed_and_says_where_there_is_nobody() -> None:
-    mutation = replace(MUTATIONS[0], faults="kill")
+    mutation = MUTATIONS[0]
 
-    assert row(mutation, "tests/unit/test_a.py::test_b", None, chaos=False).endswith(
-        "| test_a.py: test_b |"
+    assert row(mutation, "tests/unit/test_a.py::test_b").endswith("| test_a.py: test_b |")
+    assert row(mutation, None).endswith("| nobody |")
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_adversary_knows_what_it_is_to_do_to_it(mutation: Mutation) -> None:
+    order = ordered(settings_of(mutation, {}))
+
+    assert order.faults
+    assert (order.seed, order.minutes) == (mutation.seed, mutation.minutes)
+
+
+def test_what_is_asked_for_wins_over_what_a_mutation_wants() -> None:
+    asked = {"SEED": "9", "FAULTS": "net", "MINUTES": ""}
+
+    settings = settings_of(MUTATIONS[0], asked)
+
+    assert (settings["SEED"], settings["FAULTS"]) == ("9", "net")
+    assert float(settings["MINUTES"]) == MUTATIONS[0].minutes
+    assert row_of_chaos(MUTATIONS[0], settings, "nobody").startswith(
+        f"| {MUTATIONS[0].name} | net | 9 | "
     )
-    assert row(mutation, None, None, chaos=True).endswith("| nobody | nobody |")
-    assert row(mutation, None, "invariant 2, 3", chaos=True).endswith("| nobody | invariant 2, 3 |")
+
+
+def test_mutations_are_chosen_by_a_part_of_their_names() -> None:
+    assert [mutation.name for mutation in chosen(["without a claim", "early by"])] == [
+        "scheduler: early by two seconds",
+        "sender: sends without a claim",
+    ]
+    assert chosen([]) == list(MUTATIONS)
+    with pytest.raises(ValueError, match="no mutation has 'nothing like it' in its name"):
+        chosen(["claim", "nothing like it"])
+
+
+@pytest.mark.parametrize(
+    ("printed", "who"),
+    [
+        ("BROKEN invariant 3: x\nBROKEN invariant 2: y\nagain: make chaos", "invariant 2, 3"),
+        ("1  holds\nagain: make chaos SEED=1", "nobody"),
+        ("starting\na | b does not start\n", "nobody: no verdict: a / b does not start"),
+        ("", "nobody: no verdict: it printed nothing"),
+    ],
+)
+def test_who_noticed_is_read_from_what_a_run_prints(printed: str, who: str) -> None:
+    assert noticed(printed) == who

@@ -50,7 +50,7 @@ def test_only_what_was_asked_for_comes(kind: str) -> None:
 
 
 def test_without_kinds_nothing_comes() -> None:
-    assert draw(5, HOUR, ["truncate"]) == draw(5, HOUR, []) == []
+    assert draw(5, HOUR, ["truncate", "later"]) == draw(5, HOUR, []) == []
 
 
 def test_whoever_can_be_killed_is_killed_one_day() -> None:
