@@ -60,6 +60,7 @@ async def secured_stack(
             every=every,
             command=command,
             overrides=overrides or {},
+            first_port=None,  # another test may be starting its own
         )
         stack = LocalStack(options)
         await stack.start()

@@ -258,6 +258,15 @@ async def test_78_a_campaign_file_that_is_wrong_is_told_with_its_lines(tmp_path:
     assert f"{file}:3: " in command[1]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let commands hear an interrupt, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     "words", [("clicks", "webhook", "info"), *ASKING_NATS, ("chassis.provision",)], ids=" ".join
 )

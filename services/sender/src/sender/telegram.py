@@ -6,19 +6,17 @@ Each answer is definite (Posted, Refused) or it is Unknown; none is repeated her
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
 
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import AiogramError
-from aiogram.methods import Response, SendMessage, TelegramMethod
+from aiogram.methods import Response
 from aiogram.types import Message, User
-from aiohttp.payload import BytesPayload
 
 from chassis.clock import Clock
 from chassis.logs import logger
@@ -48,29 +46,12 @@ log = logger(__name__)
 class _Session(AiohttpSession):
     """Never sends on a connection that idled: the server may be closing it at that moment.
 
-    A send that meets the closing would have an unknown outcome for no reason. A text goes as JSON,
-    written at once: as a form it is taken apart, and each part is written by itself.
+    A send that meets the closing would have an unknown outcome for no reason.
     """
 
     def __init__(self, api: TelegramAPIServer) -> None:
         super().__init__(api=api)
         self._connector_init["keepalive_timeout"] = _IDLE_SECONDS
-
-    def build_form_data(self, bot: Bot, method: TelegramMethod[Any]) -> Any:
-        """Return the body of a request."""
-        if not isinstance(method, SendMessage):
-            return super().build_form_data(bot, method)
-        # What is unset is a default of the bot's, and ours has none.
-        text = method.model_dump_json(exclude_unset=True, exclude_none=True)
-        return BytesPayload(text.encode(), content_type="application/json")
-
-
-@dataclass(frozen=True)
-class _Ready(Content):
-    """Content with the call that posts it at `place`, unless something changes before."""
-
-    place: int | str = 0
-    call: TelegramMethod[Any] | None = None
 
 
 class Telegram:
@@ -120,16 +101,14 @@ class Telegram:
 
         To be asked before the claim: what fails after it, and is no answer, leaves a doubt behind.
         """
-        place, call = self._chat(channel), None
         try:
-            if not content.fault:
-                call = request(place, content, self._files)
-            if content.follow_up and not content.follow_up.fault:
-                request(place, content.follow_up, self._files)
+            for part in (content, content.follow_up):
+                if part and not part.fault:
+                    request(self._chat(channel), part, self._files)
         except Exception as error:  # noqa: BLE001  whatever it is, it would be the same next time
             problem = f"no request can be made of it: {error}"
             return replace(content, fault=problem[:_LONGEST_DESCRIPTION])
-        return _Ready(**vars(content), place=place, call=call)
+        return content
 
     def fetched_once(self, content: Content) -> AbstractAsyncContextManager[None]:
         """Wait, for seconds at most, where another send has Telegram fetch the same media now.
@@ -174,7 +153,7 @@ class Telegram:
             log.info("posting media", channel=channel, files=files)
         try:
             answer = await self._bot(
-                self._call(place, content, paid=paid),
+                request(place, content, self._files, paid=paid),
                 request_timeout=timeout,  # type: ignore[arg-type] # aiohttp takes it
             )
         except AiogramError as error:
@@ -193,13 +172,6 @@ class Telegram:
             seconds = round(monotonic() - begun, 3)
             log.info("media handled", channel=channel, outcome=how, seconds=seconds)
         return outcome
-
-    def _call(self, place: int | str, content: Content, *, paid: bool) -> TelegramMethod[Any]:
-        # Of media the file's id may be known by now.
-        changed = paid or content.media
-        if isinstance(content, _Ready) and content.place == place and not changed and content.call:
-            return content.call
-        return request(place, content, self._files, paid=paid)
 
     def _saw(self, channel: str, message_id: int) -> None:
         place = self._chats.place(channel)  # a chat that moved counts its messages anew
