@@ -117,7 +117,7 @@ async def _starts(
 
 async def _from_file(definitions: Sequence[CampaignDefined]) -> Starts:
     progress("start-up from a campaign file of that size, once")
-    plans = [json.loads(plan.model_dump_json()) for plan in plan_of(definitions)]
+    plans = [json.loads(p.model_dump_json(exclude_defaults=True)) for p in plan_of(definitions)]
     starts = Starts()
     async with fresh_log() as log:
         file = log.folder / "campaigns.yaml"
@@ -129,9 +129,8 @@ async def _from_file(definitions: Sequence[CampaignDefined]) -> Starts:
 
 def _as_written(plan: dict[str, object]) -> dict[str, object]:
     """Keep what an owner writes down."""
-    return {
-        name: plan[name] for name in ("id", "kind", "title", "schedule", "channels", "variants")
-    }
+    names = ("id", "kind", "title", "schedule", "channels", "variants")
+    return {name: plan[name] for name in names if name in plan}
 
 
 def _definitions(at: datetime) -> list[CampaignDefined]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from chassis.service import Connection
 from harness.logs import Log
 from harness.plain_fold import Rows
 from harness.waiting import until
+from harness.warm import Warm
 from stack.ports import free_port
 from stack.process import Process
 
@@ -119,9 +119,8 @@ async def analytics(nats_url: str, postgres_dsn: str, tmp_path: Path) -> AsyncIt
         "POSTGRES_DSN": postgres_dsn,
         "FINGERPOST_HTTP_PORT": str(port),
     }
-    command = (sys.executable, "-m", "analytics")
     log = tmp_path / "analytics.log"
-    process = Process("analytics", command, log=log, environment=environment)
+    process = Warm("analytics", "analytics", log=log, environment=environment)
     process.start()
     yield Analytics(process, f"http://127.0.0.1:{port}")
     await process.stop()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +18,7 @@ from contracts.examples import example
 from harness.logs import Log, open_log
 from harness.servers import embedded_nats
 from harness.waiting import until
+from harness.warm import Warm
 from stack.nats_server import NatsServer
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
@@ -46,9 +46,8 @@ class Scene:
             "NATS_URL": self.nats.url,
             "POSTGRES_DSN": self.postgres.dsn,
         }
-        command = (sys.executable, "-m", "analytics", *words)
         log = self.folder / f"{words[0]}.log"
-        return Process(words[0], command, log=log, environment=environment)
+        return Warm(words[0], "analytics", *words, log=log, environment=environment)
 
     async def done(self, *words: str) -> int | None:
         process = self.command(*words)
@@ -131,8 +130,7 @@ def _service(scene: Scene) -> Process:
         "POSTGRES_DSN": scene.postgres.dsn,
         "FINGERPOST_HTTP_PORT": str(free_port()),
     }
-    command = (sys.executable, "-m", "analytics")
-    return Process("analytics", command, log=scene.folder / "run.log", environment=environment)
+    return Warm("analytics", "analytics", log=scene.folder / "run.log", environment=environment)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -44,6 +43,7 @@ from contracts.ids import delivery_id
 from harness.histories import plan
 from harness.logs import Log
 from harness.waiting import until
+from harness.warm import Warm
 from stack.process import Process
 
 from .conftest import CaughtUp, Database, Following
@@ -454,14 +454,15 @@ async def test_a_killed_process_is_repeated_and_everybody_who_asked_is_forgotten
     people = range(PERSON, PERSON + 30)
     await log.say(*posts(), *(act for person in people for act in acts(person)))
     environment = {**os.environ, "NATS_URL": nats_url, "POSTGRES_DSN": database.dsn}
-    command = (sys.executable, "-m", "analytics", "forget", "--requested")
+    command = ("analytics", "forget", "--requested")
     folder = tmp_path / "logs"
     folder.mkdir()
     async with following():
         await caught_up()
         before = await totals(database)
         for phase in ("reading", "telling", "erasing", "closing"):
-            process = Process(phase, command, log=folder / f"{phase}.log", environment=environment)
+            log_file = folder / f"{phase}.log"
+            process = Warm(phase, *command, log=log_file, environment=environment)
             process.start()
 
             async def told(process: Process = process) -> str:
@@ -472,7 +473,7 @@ async def test_a_killed_process_is_repeated_and_everybody_who_asked_is_forgotten
             await caught_up()
             assert await totals(database) == before, phase
 
-        last = Process("last", command, log=folder / "last.log", environment=environment)
+        last = Warm("last", *command, log=folder / "last.log", environment=environment)
         last.start()
         await last.ended(60)
 

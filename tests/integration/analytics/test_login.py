@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from analytics.domain.passwords import Password
+from harness.warm import Warm
 from stack.ports import free_port
 from stack.process import Process
 
@@ -45,8 +45,7 @@ def serve(nats_url: str, postgres_dsn: str, tmp_path: Path, processes: list[Proc
             "FINGERPOST_HTTP_PORT": str(port),
             **settings,
         }
-        command = (sys.executable, "-m", "analytics")
-        process = Process("analytics", command, log=tmp_path / "a.log", environment=environment)
+        process = Warm("analytics", "analytics", log=tmp_path / "a.log", environment=environment)
         process.start()
         processes.append(process)
         try:
