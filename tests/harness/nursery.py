@@ -48,6 +48,8 @@ def _watch(request: Any, telling: int, log: int) -> None:
 def _begin(request: Any, log: int) -> None:
     """Have what a new process has: a session, files, words and variables of its own."""
     os.setsid()
+    # Ignored where the tests run in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(os.devnull).open("rb") as nothing:
         for number, file in enumerate((nothing.fileno(), log, log)):
             os.dup2(file, number)
