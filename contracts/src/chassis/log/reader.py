@@ -34,10 +34,12 @@ from contracts.streams import EVENTS
 
 _HEARTBEAT_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
-_IDLE_CONSUMER_SECONDS = 30.0
+_IDLE_CONSUMER_SECONDS = 5.0
 _PAUSE = 0.5
 _LAGGING = (0.02, 0.1, 0.3, 1.0, 1.0)
 """Pauses in which a replica of the log may catch up with its leader."""
+_PLACING = 100
+"""Consumers made in vain, at most: the server places each at random, on one replica of three."""
 
 log = logger(__name__)
 
@@ -98,7 +100,8 @@ class Reader:
     ) -> list[Entry]:
         """Return what stands on `subjects` now, in order, from `after` or `since` on.
 
-        They are read one after the other: of a later one there may be news that is younger.
+        They are read one after the other: of a later one there may be news that is younger. Of a
+        cluster the leader's copy is read: another's end may be behind what was acknowledged.
         """
         entries = []
         for subject in subjects:
@@ -123,7 +126,8 @@ class Reader:
         while True:
             heed_cancellation()
             try:
-                async with _delivered(self._js, subject, position, since) as delivery:
+                consumer = _of_leader if stop_at_end else _delivered
+                async with consumer(self._js, subject, position, since) as delivery:
                     async for message in delivery.messages(stop_at_end=stop_at_end):
                         position = message.metadata.sequence.stream
                         if entry := _read(message):
@@ -168,6 +172,7 @@ class _Delivery:
         self._arrived = asyncio.Event()
         self._taken = 0
         self.left = 0
+        self.server: str | None = None
 
     async def receive(self, message: Msg) -> None:
         """Take what the server pushes."""
@@ -230,9 +235,28 @@ async def _delivered(
     try:
         info = await js.add_consumer(EVENTS.name, _consumer(name, inbox, subject, after, since))
         delivery.left = (info.num_pending or 0) + _pushed(info)
+        delivery.server = info.cluster.leader if info.cluster else None
         yield delivery
     finally:
         await subscription.unsubscribe()
+
+
+@asynccontextmanager
+async def _of_leader(
+    js: JetStreamContext, subject: str, after: int, since: datetime | None
+) -> AsyncIterator[_Delivery]:
+    """Yield what a consumer pushes that reads the copy of the log's leader."""
+    for _ in range(_PLACING):
+        async with _delivered(js, subject, after, since) as delivery:
+            if delivery.server is None or delivery.server == await _leader(js):
+                yield delivery
+                return
+    raise nats.errors.Error("no consumer came to read where the log's leader is")
+
+
+async def _leader(js: JetStreamContext) -> str | None:
+    cluster = (await js.stream_info(EVENTS.name)).cluster
+    return cluster.leader if cluster else None
 
 
 def _pushed(info: ConsumerInfo) -> int:

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
 
 from analytics.domain.messages import Message
 from contracts.streams import Consumer, Stream
@@ -27,10 +28,12 @@ MOST = 2_000
 
 _EXPIRES_SECONDS = 30
 _HEARTBEAT_SECONDS = 1
-_SILENCE_SECONDS = 3
+_SILENCE_SECONDS = 3.0
 _ACK_SECONDS = 5
+_LOOK_SECONDS = 0.1
+_RESETS = 3
 _IDLE_SECONDS = 60.0
-_HEARTBEAT, _EXPIRED = "100", "408"
+_HEARTBEAT, _EXPIRED, _NOBODY = "100", "408", "503"
 
 
 class FeedError(RuntimeError):
@@ -73,13 +76,23 @@ class _Shortcut:
 class Feed:
     """What one consumer was not handed yet; for one reader."""
 
-    def __init__(self, js: JetStreamContext, stream: str, durable: str) -> None:
+    def __init__(
+        self,
+        js: JetStreamContext,
+        stream: str,
+        durable: str,
+        *,
+        after: int = 0,
+        subjects: Sequence[str] = (),
+    ) -> None:
         # nats-py has no public way from a JetStream context back to its client.
         client: Client = js._nc
         self._js = js
         self._client = client
         self._stream = stream
-        self._durable = durable
+        self._subjects = subjects or (">",)
+        self._last = after
+        self._silent = 0.0
         self._request_subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._inbox = client.new_inbox()
         self._buffer: list[Message] = []
@@ -95,8 +108,8 @@ class Feed:
         cls, js: JetStreamContext, stream: Stream, consumer: Consumer, *, after: int
     ) -> AsyncIterator["Feed"]:
         """Read on after sequence `after`, whatever the consumer handed to others before."""
-        await js.reset_consumer(stream.name, consumer.durable, seq=after + 1)
-        async with cls._subscribed(js, stream.name, consumer.durable) as feed:
+        await _reset(js, stream.name, consumer.durable, after + 1)
+        async with cls._subscribed(js, stream.name, consumer.durable, after=after) as feed:
             yield feed
 
     @classmethod
@@ -119,7 +132,7 @@ class Feed:
         )
         info = await js.add_consumer(stream.name, config)
         try:
-            async with cls._subscribed(js, stream.name, info.name) as feed:
+            async with cls._subscribed(js, stream.name, info.name, subjects=subjects) as feed:
                 yield feed
         finally:
             with suppress(nats.errors.Error, JetStreamError):  # it goes by itself, a minute later
@@ -128,9 +141,15 @@ class Feed:
     @classmethod
     @asynccontextmanager
     async def _subscribed(
-        cls, js: JetStreamContext, stream: str, durable: str
+        cls,
+        js: JetStreamContext,
+        stream: str,
+        durable: str,
+        *,
+        after: int = 0,
+        subjects: Sequence[str] = (),
     ) -> AsyncIterator["Feed"]:
-        feed = cls(js, stream, durable)
+        feed = cls(js, stream, durable, after=after, subjects=subjects)
         subscription = await feed._client.subscribe(feed._inbox, cb=feed._hear)
         takers = _Shortcut.of(feed._client).takers
         takers[subscription._id] = feed._receive
@@ -147,22 +166,26 @@ class Feed:
         return bool(self._buffer)
 
     async def exhausted(self) -> bool:
-        """Whether the log, as it was when this was asked, has nothing that was not taken."""
-        info = await self._js.consumer_info(self._stream, self._durable)
-        delivered = info.delivered.consumer_seq if info.delivered else 0
-        return not (self._buffer or info.num_pending) and delivered == self._expected - 1
+        """Wait for messages, or until it is certain that the log has none that was not taken.
+
+        True for the latter. The log's leader is asked: a consumer stands on any of its servers, and
+        says that nothing is pending there, though that server may be behind the others.
+        """
+        self._silent = 0.0
+        await self._ask()
+        while not (self._buffer or self._problem):
+            if not await self._more():
+                return not self._buffer
+            if not self._buffer:
+                await self._listen(_LOOK_SECONDS)
+        return False
 
     async def take(self) -> list[Message]:
         """Wait for messages and return those that are here; raises FeedError."""
+        self._silent = 0.0
         await self._ask()
         while not (self._buffer or self._problem):
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(_SILENCE_SECONDS):
-                    await self._arrived.wait()
-            except TimeoutError as error:
-                raise FeedError("the log fell silent") from error
-            await self._ask()
+            await self._listen(_HEARTBEAT_SECONDS)
         if self._client.stats["reconnects"] != self._reconnects:
             self.end(
                 "NATS was away: it may have lost the end of the log, and got another one since"
@@ -180,6 +203,30 @@ class Feed:
         """Make `take` raise FeedError, now and from now on."""
         self._problem = problem
         self._arrived.set()
+
+    async def _more(self) -> bool:
+        """Tell whether the log's leader has something behind what was handed over so far."""
+        return any(await asyncio.gather(*map(self._stands, self._subjects)))
+
+    async def _stands(self, subject: str) -> bool:
+        try:
+            await self._js.get_msg(self._stream, self._last + 1, subject=subject, next=True)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _listen(self, seconds: float) -> None:
+        """Wait so long for what the server says; where it says nothing again and again, end."""
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+            self._silent = 0.0
+        except TimeoutError:
+            self._silent += seconds
+            if self._silent >= _SILENCE_SECONDS:
+                self.end("the log fell silent")
+        await self._ask()
 
     async def _ask(self) -> None:
         """Keep requests outstanding, so that the next messages arrive while these are written."""
@@ -205,9 +252,11 @@ class Feed:
             return
         self._expected += 1
         self._requested -= 1
+        sequence = int(tokens[start])
+        self._last = max(self._last, sequence)  # what comes again is behind it
         self._buffer.append(
             Message(
-                int(tokens[start]),
+                sequence,
                 subject.decode(),
                 headers or b"",
                 data,
@@ -225,6 +274,22 @@ class Feed:
             # Of several requests it is the oldest, and this is what it did not get.
             lacking = int(headers.get("Nats-Pending-Messages", self._requested))
             self._requested = max(0, self._requested - lacking)
+        elif status == _NOBODY:
+            # A new consumer is not known to all servers at once: what asked is asked again.
+            self._requested = 0
+            return
         elif status != _HEARTBEAT:
             self.end(f"the log ended the reading: {status} {headers.get('Description', '')}")
         self._arrived.set()
+
+
+async def _reset(js: JetStreamContext, stream: str, durable: str, sequence: int) -> None:
+    """Let a consumer begin anew at `sequence`."""
+    for left in reversed(range(_RESETS)):
+        try:
+            await js.reset_consumer(stream, durable, seq=sequence)
+        except nats.errors.TimeoutError:  # it has no leader yet: then nobody answers, ever
+            if not left:
+                raise
+        else:
+            return
