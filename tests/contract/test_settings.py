@@ -70,6 +70,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "FINGERPOST_STRIPE_TEST_EVENTS": ("perhaps",),
     "FINGERPOST_TAPS_PER_MINUTE": ("0", "many"),
     "FINGERPOST_LINKS_PER_MINUTE": ("0", "many"),
+    "FINGERPOST_REMEMBERED_DELIVERIES": ("0", "many"),
     "FINGERPOST_TRUSTED_PROXIES": ("-1", "99"),
     "FINGERPOST_STARS_SECONDS": ("0", "inf", "10m"),
     "POSTGRES_DSN": (

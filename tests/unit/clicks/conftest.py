@@ -84,7 +84,9 @@ def new_story() -> Story:
     log = FakeLog({PROMO_DELIVERY: due_with(*example(PromoDue).variant.ctas)})
     journal = Journal()
     journal.open(log, log)
-    handlers = Handlers(SIGNER, journal, lambda: NOW, each=Limit(120, timedelta(minutes=1)))
+    handlers = Handlers(
+        SIGNER, journal, lambda: NOW, each=Limit(120, timedelta(minutes=1)), remembered=9
+    )
     stars = Stars(SIGNER, journal, lambda: NOW)
     handlers.hand(Payment, stars.paid)
     handlers.hand(Refund, stars.returned)

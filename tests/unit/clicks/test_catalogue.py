@@ -43,7 +43,7 @@ async def many(catalogue, count=2_000):
 
 async def test_a_burst_for_a_fresh_delivery_is_one_look_up():
     reader = SlowReader()
-    catalogue = Catalogue(reader, patience=5)
+    catalogue = Catalogue(reader, patience=5, remembered=10)
 
     tasks = await many(catalogue)
     reader.free.set()
@@ -55,7 +55,7 @@ async def test_a_burst_for_a_fresh_delivery_is_one_look_up():
 
 async def test_one_who_goes_away_takes_nothing_from_the_others():
     reader = SlowReader()
-    catalogue = Catalogue(reader, patience=5)
+    catalogue = Catalogue(reader, patience=5, remembered=10)
 
     first, *others = await many(catalogue, 3)
     first.cancel()
@@ -67,7 +67,7 @@ async def test_one_who_goes_away_takes_nothing_from_the_others():
 
 async def test_a_look_up_that_failed_is_tried_again_by_the_next():
     reader = SlowReader()
-    catalogue = Catalogue(reader, patience=5)
+    catalogue = Catalogue(reader, patience=5, remembered=10)
     reader.away = True
     reader.free.set()
 
@@ -82,7 +82,7 @@ async def test_deliveries_that_show_the_same_variant_keep_it_once():
     """An hour's soak showed 9 kB a delivery that is remembered, most of it the variant."""
     reader = SlowReader()
     reader.free.set()
-    catalogue = Catalogue(reader, patience=5)
+    catalogue = Catalogue(reader, patience=5, remembered=10)
 
     await catalogue.posted(PROMO_DELIVERY)
     reader._due = Envelope.parse(reader._due.document())  # the same, read anew
@@ -127,7 +127,7 @@ class Campaign:
 
 
 async def test_of_deliveries_that_are_alike_each_is_remembered_as_the_log_has_it():
-    catalogue = Catalogue(Campaign(10), patience=5)
+    catalogue = Catalogue(Campaign(10), patience=5, remembered=10)
     for number in range(10):
         await catalogue.posted(name(number))
 

@@ -88,8 +88,8 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
     """Return the service, not yet running."""
     telegram, right = _telegram(settings), LogClock(clock)
     journal, early = Journal(), Early()
-    each = Limit(settings.taps_per_minute, _MINUTE)
-    handlers = Handlers(_signer(settings), journal, right, each=each)
+    each, remembered = Limit(settings.taps_per_minute, _MINUTE), settings.remembered_deliveries
+    handlers = Handlers(_signer(settings), journal, right, each=each, remembered=remembered)
     stars = Stars(_signer(settings), journal, right)
     joins = Joins(telegram, journal, right)
     recovery = Recovery(Listing(telegram), _signer(settings), journal, right)
@@ -121,7 +121,8 @@ def build(settings: Settings, *, clock: Clock = utc_now) -> Service:
             await keep_registered(telegram, _webhook(settings), secret=_secret(settings))
 
     async def serve(connection: Connection) -> None:
-        journal.open(connection.publisher, Catalogue(connection.reader, patience=PATIENCE))
+        catalogue = Catalogue(connection.reader, patience=PATIENCE, remembered=remembered)
+        journal.open(connection.publisher, catalogue)
         early.open(connection.js)
         joins.open(connection.publisher, connection.reader)
         async with telegram, asyncio.TaskGroup() as group:

@@ -21,8 +21,6 @@ from contracts.events import ConversionRecorded, GuideDue, MessageClaimed, Promo
 from contracts.ids import Channel, DeliveryId
 from contracts.subjects import channel_of, claims_of, due_of
 
-_REMEMBERED = 10_000
-"""At 0.7 kB each, without what deliveries of a campaign have in common."""
 _KINDS = 1_000
 
 _OWN_ATTRIBUTES = ("id", "time", "subject", "correlationid")
@@ -68,7 +66,7 @@ class Catalogue:
     However many ask for one delivery at once, the log is asked once.
     """
 
-    def __init__(self, reader: Reader, *, patience: float, remembered: int = _REMEMBERED) -> None:
+    def __init__(self, reader: Reader, *, patience: float, remembered: int) -> None:
         self._reader = reader
         self._patience = patience
         self._remembered = remembered

@@ -37,7 +37,6 @@ from contracts.campaign import JoinCta, LinkCta
 from contracts.events import Due
 from contracts.token import CtaRef, InvalidTokenError, TokenSigner
 
-_REMEMBERED = 10_000
 _WISHES_A_MINUTE = 10
 """How often a person may say one of the words that must be heard, however much they tapped."""
 
@@ -53,10 +52,12 @@ Invite = Callable[[Due, JoinCta], Awaitable[str]]
 class Handlers:
     """Answers nobody until the bot is known (`meet`)."""
 
-    def __init__(self, signer: TokenSigner, journal: Journal, clock: Clock, *, each: Limit) -> None:
-        """Record of each person as much as `each` allows."""
+    def __init__(
+        self, signer: TokenSigner, journal: Journal, clock: Clock, *, each: Limit, remembered: int
+    ) -> None:
+        """Record of each person as much as `each` allows; keep so many tokens."""
         # A message's buttons are tapped again and again. Only what was verified is remembered.
-        self._verified = lru_cache(_REMEMBERED)(signer.verify)
+        self._verified = lru_cache(remembered)(signer.verify)
         self._journal = journal
         self._clock = clock
         self._each = each

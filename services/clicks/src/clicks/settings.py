@@ -100,6 +100,12 @@ class Settings(CtaKeysMixin, ServiceSettings):
         description="followed links of one address that are recorded in a minute",
         examples=["600"],
     )
+    remembered_deliveries: int = Field(
+        10_000,
+        ge=1,
+        description="deliveries that are kept in memory, those tapped last, at about 2 kB each",
+        examples=["10000"],
+    )
     trusted_proxies: int = Field(
         0,
         ge=0,
