@@ -30,6 +30,7 @@ from chassis import logs, metrics, tracing
 from chassis.clock import Clock, utc_now
 from chassis.front import Front
 from chassis.health import Check, Health
+from chassis.leader import leaders_info
 from chassis.log import Publisher, Reader
 from chassis.settings import ServiceSettings
 from chassis.topology import (
@@ -259,8 +260,8 @@ class Service:
     async def _check_log(self) -> None:
         if self._client is None or not self._client.is_connected:
             raise RuntimeError("NATS is not connected")
-        # The stream's leader alone answers, so it shows that there is one.
-        found = await self._client.jetstream(timeout=1).stream_info(EVENTS.name)
+        # By its answer the leader shows that there is one.
+        found = await leaders_info(self._client.jetstream(timeout=1), EVENTS.name)
         metrics.COPIES.set(copies(found))
         metrics.COPIES_WANTED.set(found.config.num_replicas or 1)
 

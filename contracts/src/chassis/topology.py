@@ -22,6 +22,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from chassis.leader import leaders_info
 from chassis.logs import logger
 from contracts.streams import Bucket, Consumer, Stream
 
@@ -57,7 +58,7 @@ class Moved:
 
 async def moved_out(js: JetStreamContext, stream: Stream) -> Moved | None:
     """Return what was moved out of the stream, None for nothing; the stream itself says it."""
-    said = ((await js.stream_info(stream.name)).config.metadata or {}).get(_MOVED)
+    said = ((await leaders_info(js, stream.name)).config.metadata or {}).get(_MOVED)
     if not said:
         return None
     archive, _, through = said.partition(" ")
@@ -81,7 +82,7 @@ async def note_moved(js: JetStreamContext, stream: Stream, moved: Moved) -> None
     """
     said = f"{moved.archive} {moved.through}"
     for _ in range(_NOTES):
-        config = (await js.stream_info(stream.name)).config
+        config = (await leaders_info(js, stream.name)).config
         if (config.metadata or {}).get(_MOVED) == said:
             return
         await js.update_stream(config.evolve(metadata={**(config.metadata or {}), _MOVED: said}))
@@ -100,7 +101,7 @@ async def ensure_stream(
     """Create the stream, or bring it to what `contracts.streams` says."""
     wanted = _stream_config(stream, replicas)
     try:
-        existing = (await js.stream_info(stream.name)).config
+        existing = (await leaders_info(js, stream.name)).config
     except NotFoundError:
         _refuse_change(f"stream {stream.name}", "is missing", provision=provision)
         await js.add_stream(wanted)
@@ -152,10 +153,11 @@ async def ensure_bucket(
     """Create the bucket, or give it the lifetime that `contracts.streams` says.
 
     On files: a bucket that a restart of NATS emptied would let a second holder in beside the first.
+    Its leader alone answers: another server, which may lag, would lack what was kept just before.
     """
     seconds = bucket.lifetime.total_seconds()
     try:
-        existing = (await js.stream_info(f"KV_{bucket.name}")).config
+        existing = (await leaders_info(js, f"KV_{bucket.name}")).config
     except NotFoundError:
         _refuse_change(f"bucket {bucket.name}", "is missing", provision=provision)
         await js.create_key_value(
@@ -169,13 +171,19 @@ async def ensure_bucket(
         )
         log.info("bucket created", bucket=bucket.name)
         return
-    if existing.max_age != seconds or (existing.num_replicas or 1) < replicas:
+    wanted = max(existing.num_replicas or 1, replicas)
+    stands = (existing.max_age, existing.num_replicas or 1, bool(existing.allow_direct))
+    if stands != (seconds, wanted, False):
         _refuse_change(
-            f"bucket {bucket.name}", "has another lifetime or replicas", provision=provision
+            f"bucket {bucket.name}",
+            "has another lifetime or replicas, or allows direct gets",
+            provision=provision,
         )
-        wanted = max(existing.num_replicas or 1, replicas)
         changed = existing.evolve(
-            max_age=seconds, duplicate_window=min(seconds, 120), num_replicas=wanted
+            max_age=seconds,
+            duplicate_window=min(seconds, 120),
+            num_replicas=wanted,
+            allow_direct=False,
         )
         await js.update_stream(changed)
         log.info("bucket changed", bucket=bucket.name)

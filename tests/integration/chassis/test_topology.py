@@ -119,7 +119,7 @@ async def test_fewer_replicas_than_there_are_is_refused_with_a_remedy() -> None:
     """A cluster is not needed to see it: the answer of one is."""
 
     class Cluster:
-        async def stream_info(self, _: str) -> Any:
+        async def stream_info(self, _: str, *, subjects_filter: str | None) -> Any:
             config = StreamConfig(
                 name=EVENTS.name,
                 subjects=list(EVENTS.subjects),
@@ -127,7 +127,7 @@ async def test_fewer_replicas_than_there_are_is_refused_with_a_remedy() -> None:
                 retention=RetentionPolicy.LIMITS,
                 num_replicas=3,
             )
-            return type("Info", (), {"config": config})()
+            return type("Info", (), {"config": config, "cluster": None})()
 
     cluster: Any = Cluster()
 

@@ -65,7 +65,7 @@ READ_BY = {
 FOLLOWED_BY = {
     "campaign": {"scheduler"},
     "message": {"sender"},
-    "channel": {"sender"},
+    "channel": {"sender", "clicks"},
     "conversion": {"clicks"},
 }
 OF_ADMINISTRATORS = (

@@ -28,6 +28,7 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from chassis.cancellation import heed_cancellation
+from chassis.leader import leaders_info
 from chassis.logs import logger
 from contracts.envelope import Envelope, UnreadableEventError
 from contracts.streams import EVENTS
@@ -145,7 +146,7 @@ class Reader:
                     return await self._js.get_last_msg(EVENTS.name, subject, direct=True)
                 except NotFoundError:
                     # A replica answered, which may lag; the leader knows whether there is anything.
-                    info = await self._js.stream_info(EVENTS.name, subjects_filter=subject)
+                    info = await leaders_info(self._js, EVENTS.name, subjects=subject)
                     if not info.state.subjects:
                         return None
             await asyncio.sleep(pause)
@@ -172,7 +173,7 @@ class _Delivery:
         self._arrived = asyncio.Event()
         self._taken = 0
         self.left = 0
-        self.server: str | None = None
+        self.server: str | None = None  # of a cluster: the one that reads for us
 
     async def receive(self, message: Msg) -> None:
         """Take what the server pushes."""
@@ -235,7 +236,7 @@ async def _delivered(
     try:
         info = await js.add_consumer(EVENTS.name, _consumer(name, inbox, subject, after, since))
         delivery.left = (info.num_pending or 0) + _pushed(info)
-        delivery.server = info.cluster.leader if info.cluster else None
+        delivery.server = (info.cluster.leader or "") if info.cluster else None
         yield delivery
     finally:
         await subscription.unsubscribe()
@@ -247,15 +248,16 @@ async def _of_leader(
 ) -> AsyncIterator[_Delivery]:
     """Yield what a consumer pushes that reads the copy of the log's leader."""
     for _ in range(_PLACING):
+        leader = await _leader(js)  # who led before has all that was acknowledged before
         async with _delivered(js, subject, after, since) as delivery:
-            if delivery.server is None or delivery.server == await _leader(js):
+            if delivery.server in (None, leader):
                 yield delivery
                 return
     raise nats.errors.Error("no consumer came to read where the log's leader is")
 
 
 async def _leader(js: JetStreamContext) -> str | None:
-    cluster = (await js.stream_info(EVENTS.name)).cluster
+    cluster = (await leaders_info(js, EVENTS.name)).cluster
     return cluster.leader if cluster else None
 
 

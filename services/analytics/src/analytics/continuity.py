@@ -12,6 +12,7 @@ from analytics.domain.guard import Checkpoint, HaltError, Stream, regression
 from analytics.domain.messages import Message, decode
 from analytics.domain.sealing import MESSAGES
 from analytics.feed import FeedError
+from chassis.leader import leaders_info
 from chassis.topology import Moved, moved_out
 from contracts.streams import EVENTS
 
@@ -20,7 +21,7 @@ _OF_MESSAGES = MESSAGES.removesuffix(">")
 
 async def same_log(js: JetStreamContext, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint, with the log that it stands in; raises HaltError, or FeedError."""
-    info = await js.stream_info(EVENTS.name)
+    info = await leaders_info(js, EVENTS.name)
     if info.created is None:
         raise FeedError("the server does not say when the log was created")
     stream = Stream(info.created, info.state.last_seq, await _identity(js, checkpoint.sequence))
@@ -108,7 +109,7 @@ async def _here(js: JetStreamContext, folder: Path, moved: Moved | None) -> Arch
         return None
     if moved:
         return archive if archive.manifest.name == moved.archive else None
-    created = (await js.stream_info(EVENTS.name)).created
+    created = (await leaders_info(js, EVENTS.name)).created
     ours = created is not None and created.isoformat() == archive.manifest.stream_created
     return archive if ours else None
 
@@ -124,7 +125,7 @@ async def _nothing_at(js: JetStreamContext, sequence: int) -> bool:
 
 async def last_sequence(js: JetStreamContext) -> int:
     """Return the sequence of the log's last message."""
-    return (await js.stream_info(EVENTS.name)).state.last_seq
+    return (await leaders_info(js, EVENTS.name)).state.last_seq
 
 
 async def _identity(js: JetStreamContext, sequence: int) -> str | None:

@@ -410,6 +410,8 @@ async def _people_on(js: JetStreamContext, subject: str) -> set[int]:
         said = json.loads(answer.data)
         if "state" not in said:
             raise JetStreamError(description=f"the log tells no subjects: {said.get('error')}")
+        if not said.get("cluster", {"leader": "alone"}).get("leader"):
+            raise JetStreamError(description="nobody leads the log now")  # see `leaders_info`
         found = said["state"].get("subjects") or {}
         tokens |= {name.split(".")[2] for name in found}
         seen, total = seen + len(found), said.get("total", 0) if found else 0

@@ -136,8 +136,20 @@ class Catalogue:
         return self._kinds.setdefault((attributes, fields, posted.bot_id), posted)
 
     async def last_word(self, channel: Channel, bot_id: int) -> Entry | None:
-        """Return the newest fact about a bot in a channel; asks each time."""
-        return await self._entry(channel_of(channel, bot_id))
+        """Return the newest fact about a bot in a channel; asks each time.
+
+        There may be several, and the server of the log that is asked for one may lag, and return
+        one that is old. So all are read; of most chats there is none, which costs but a look.
+        """
+        subject = channel_of(channel, bot_id)
+        if await self._entry(subject) is None:
+            return None
+        try:
+            async with asyncio.timeout(self._patience):
+                said = await self._reader.replay((subject,))
+        except TimeoutError as error:
+            raise LogUnavailableError(f"{subject} was not read in time") from error
+        return said[-1] if said else None
 
     async def _last(self, subject: str) -> Envelope | None:
         entry = await self._entry(subject)

@@ -15,6 +15,7 @@ from contracts.events import (
     MessageSent,
     MessageSkipped,
     MessageUncertain,
+    MessageWithdrawn,
     SlotMissed,
 )
 from contracts.events.slot import Trigger
@@ -96,6 +97,8 @@ def _told(event: Event | None) -> tuple[Word, str]:
     match event:
         case MessageSent():
             return "sent", "found later" if event.reconciled else ""
+        case MessageWithdrawn():
+            return "sent", f"{event.reason}, {event.action}: {event.outcome}"
         case MessageFailed(retry_at=None):
             return "failed", f"{event.failure}: {event.description}"
         case MessageFailed():
