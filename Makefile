@@ -55,8 +55,9 @@ chaos: $(VENV)/.dev ## Break everything, MINUTES=2 long by SEED=1 and FAULTS=...
 soak: $(VENV)/.dev ## MINUTES=60 of steady load, and what grows that should not
 	MINUTES=$(or $(MINUTES),60) SEED=$(or $(SEED),60) PYTHONPATH=tests $(BIN)/python -m chaos.soak
 
-mutations: $(VENV)/.dev ## Break a promise in each service on purpose, and see who notices
-	PYTHONPATH=tests $(BIN)/python -m chaos.mutations
+mutations: $(VENV)/.dev ## Break promises (NAME=...) on purpose: who notices? CHAOS=1: does the adversary?
+	SEED=$(SEED) MINUTES=$(MINUTES) FAULTS=$(FAULTS) PYTHONPATH=tests $(BIN)/python -m chaos.mutations \
+		$(if $(CHAOS),--chaos) $(if $(NAME),"$(NAME)")
 
 manifests: $(VENV)/.dev ## Render the Kubernetes manifests with kubectl, and check them without a cluster
 	PYTHONPATH=deploy $(BIN)/python -m manifests

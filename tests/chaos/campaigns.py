@@ -6,6 +6,7 @@ from typing import Any
 from sandbox.client import Json
 
 CHANNELS = tuple(-1_009_000_000_001 - number for number in range(4))
+MEMBERS = 100
 AUDIT_CHAT = -1_009_000_000_099
 _TARGET = "https://example.org/chaos"
 
@@ -102,7 +103,9 @@ def described(plan: Json, end: float, since: float | None) -> Json:
         "phase_seconds": plan["phase"],
         "jitter_seconds": plan.get("jitter", 0),
         "channel_offset_seconds": plan.get("channel_offset", 0),
-        "channels": [{"id": str(chat), "chat_id": chat} for chat in plan["channels"]],
+        "channels": [
+            {"id": str(chat), "chat_id": chat, "members": MEMBERS} for chat in plan["channels"]
+        ],
         "since": since,
         "catchup": {
             "policy": catch_up.get("policy", "latest"),

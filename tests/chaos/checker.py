@@ -11,6 +11,7 @@ from chaos.judging import progress
 from chaos.judging.aside import judge_quarantine
 from chaos.judging.causes import judge_causes
 from chaos.judging.facts import ACTS, DUES, Fact, Facts
+from chaos.judging.forgetting import judge_tables
 from chaos.judging.people import judge_recorded, judge_untouched
 from chaos.judging.posts import (
     Post,
@@ -21,7 +22,6 @@ from chaos.judging.posts import (
 )
 from chaos.judging.run import Run, UnreadableRunError, read
 from chaos.judging.slots import judge as judge_slots
-from chaos.judging.tables import judge_rows
 from chaos.judging.trial import done_faults, notes, refusals
 from chaos.judging.verdict import Broken, Judged, Verdict
 
@@ -44,7 +44,7 @@ def judge_run(run: Run) -> Verdict:
         judge_slots(run, facts),
         judge_posts(run, facts),
         judge_causes(facts),
-        judge_rows(run, facts),
+        judge_tables(run, facts),
         progress.judge_checkpoint(run, facts),
         judge_quarantine(run, facts),
         progress.judge_healing(run),
@@ -52,7 +52,7 @@ def judge_run(run: Run) -> Verdict:
     )
     return Verdict(
         judged,
-        refused=tuple(refusals(run, facts, judged)),
+        refused=tuple(refusals(run, judged)),
         figures=_figures(run, facts, judged),
         notes=tuple(notes(run)),
     )

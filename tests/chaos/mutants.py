@@ -36,6 +36,7 @@ _CONVERSIONS = "tests/integration/clicks/test_conversions.py"
 _STORIES = "tests/unit/clicks/test_stories.py"
 _FAULTS = "tests/integration/analytics/test_faults.py::test_"
 _PROJECTION = "tests/integration/analytics/test_projection.py"
+_FORGETTING = "tests/integration/analytics/test_forgetting.py::test_"
 _LOG = "tests/integration/chassis/test_log.py"
 
 MUTATIONS = (
@@ -133,6 +134,7 @@ MUTATIONS = (
         faults="clock",
         seed=324,
         minutes=0.6,
+        hidden="the log's clock puts a jump right at once, and is the other fence",
     ),
     Mutation(
         "clock: it counts, whatever the log's says",
@@ -236,6 +238,21 @@ MUTATIONS = (
         (_DECIDING,),
         faults="sandbox",
         seed=4,
+        minutes=0.6,
+    ),
+    Mutation(
+        "sender: what nobody saw is sent again at once",
+        "sender/domain/deliveries.py",
+        "3: who was thought lost and was only late has posted it as well",
+        (
+            (
+                "            over = (state.outcome_at or now) + quarantine\n",
+                "            over = now\n",
+            ),
+        ),
+        (_DECIDING,),
+        faults="sandbox",
+        seed=1713,
         minutes=0.6,
     ),
     Mutation(
@@ -433,8 +450,8 @@ MUTATIONS = (
         "6: the checkpoint goes back",
         (("            if message.sequence > self._taken:\n", "            if True:\n"),),
         (f"{_FAULTS}what_is_handed_over_again_during_a_slow_write_counts_once_and_in_order",),
-        faults="redeliver",
-        minutes=0.6,
+        faults="stall",
+        minutes=2.5,
     ),
     Mutation(
         "analytics: reads on where the consumer was",
@@ -442,8 +459,8 @@ MUTATIONS = (
         "5: what somebody else was handed is left out",
         (
             (
-                "        await js.reset_consumer(stream.name, consumer.durable, seq=after + 1)\n",
-                "        del after\n",
+                "        await _reset(js, stream.name, consumer.durable, after + 1)\n",
+                "",
             ),
         ),
         (f"{_FAULTS}messages_that_were_handed_to_somebody_else_are_folded_all_the_same",),
@@ -474,5 +491,42 @@ MUTATIONS = (
             f"{_PROJECTION}::test_a_log_that_is_delivered_again_under_other_sequences_changes_nothing",
         ),
         hidden="an event stands in the log once, and nobody copies the log",
+    ),
+    Mutation(
+        "analytics: what a forgotten person did counts no more",
+        "analytics/domain/forgetting.py",
+        "5: totals fall when somebody is forgotten",
+        (("            acts=tuple(said),\n", "            acts=(),\n"),),
+        ("tests/unit/analytics/test_forgetting.py",),
+        faults="forget",
+        minutes=0.4,
+    ),
+    Mutation(
+        "analytics: the events of a forgotten person stay",
+        "analytics/forgetting.py",
+        "5: who is forgotten still stands in the log",
+        (
+            (
+                "self._forgot.erased += await _erase(self._log.js, message.sequence)",
+                "self._forgot.erased += 1",
+            ),
+        ),
+        (f"{_FORGETTING}a_person_is_gone_from_log_and_tables_and_every_total_stays",),
+        faults="forget",
+        minutes=0.4,
+    ),
+    Mutation(
+        "analytics: a forgotten person's payment is not guarded",
+        "analytics/forgetting.py",
+        "1, 5: a payment that comes again counts twice",
+        (
+            (
+                "                and (guarding := guard(said.data))\n",
+                "                and (guarding := guard(said.data)) is ...\n",
+            ),
+        ),
+        (f"{_FORGETTING}a_payment_that_comes_again_is_still_known",),
+        faults="forget",
+        minutes=0.4,
     ),
 )

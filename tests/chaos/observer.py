@@ -105,12 +105,14 @@ class Observer:
 
 
 async def messages(js: JetStreamContext) -> list[dict[str, Any]]:
-    """Return every message of the log behind `js`, in order."""
+    """Return every message of the log behind `js`, in order; nobody erased the last one."""
+    # By the log's end: a consumer may be led by a server that does not know the newest ones yet.
+    last = (await js.stream_info(STREAM)).state.last_seq
     info = await js.add_consumer(STREAM, ConsumerConfig(ack_policy=AckPolicy.NONE))
     reader = await js.pull_subscribe_bind(consumer=info.name, stream=STREAM)
     found: list[dict[str, Any]] = []
-    left = (info.num_pending or 0) > 0
-    while left:
+    read = 0
+    while read < last:
         for message in await reader.fetch(_BATCH, timeout=10):
             meta = message.metadata
             found.append(
@@ -122,7 +124,7 @@ async def messages(js: JetStreamContext) -> list[dict[str, Any]]:
                     **_content(message.data),
                 }
             )
-            left = meta.num_pending > 0
+            read = meta.sequence.stream
     await js.delete_consumer(STREAM, info.name)
     return found
 

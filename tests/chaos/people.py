@@ -120,7 +120,7 @@ class People:
         if tap.kind == "url" and tap.url.startswith(self._front):
             click = await self._follow(tap.url, http)
             if click and dice.random() < _CHANCE_TO_BUY:
-                await self._order(click, http)
+                await self._order(click, person, http)
         elif tap.started and dice.random() < _CHANCE_TO_PAY:
             await self._pay(person, tap.started.message_id)
 
@@ -136,8 +136,11 @@ class People:
             await asyncio.sleep(1)
         return None
 
-    async def _order(self, click: str, http: aiohttp.ClientSession) -> None:
-        """Buy in a shop, which tells clicks until it says yes; and then once more, by mistake."""
+    async def _order(self, click: str, person: int, http: aiohttp.ClientSession) -> None:
+        """Buy in a shop, which tells clicks until it says yes; and then once more, by mistake.
+
+        Some shops know which link somebody followed, the others who it was.
+        """
         number = len(self.orders) + 1
         document = {
             "id": f"order-{number}",
@@ -145,7 +148,7 @@ class People:
             "kind": "payment",
             "amount": "9.90",
             "currency": "EUR",
-            "click_id": click,
+            **({"click_id": click} if number % 2 else {"user_id": person}),
         }
         body = json.dumps(document).encode()
         self.orders.append(body)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from chaos.campaigns import CHANNELS
@@ -37,6 +37,9 @@ _LONGEST_FREEZE = 12.0
 """Shorter than the quarantine of the senders (15 s): who is away for longer breaks their terms."""
 _LONGEST_DELAY = 1.5
 _LEAST_LEFT = 0.5
+_STALL_BEGINS, _SLOW = 12.0, 0.85
+"""A write is 10 requests, once the statements are known: 17 s then. What waits behind one waits
+longer than the log does for a word (30 s), and none takes what the projector allows (20 s)."""
 _CHANCE_OF_NO_ANSWER = 0.4
 
 
@@ -59,14 +62,29 @@ class Fault:
 def draw(seed: int, seconds: float, kinds: Collection[str]) -> list[Fault]:
     """Return the faults of a run of so many seconds, by time; all of them end within it."""
     wanted = [kind for kind in KINDS if kind in kinds]
-    rolling = [Fault(_QUIET_BEGINNING, ROLL, "all", seconds)] if ROLL in kinds else []
+    asked_for = [*_rolling(seconds, kinds), *_stalling(seconds, kinds)]
     if not wanted:
-        return rolling
+        return asked_for
     dice = random.Random(f"faults of {seed}")
     weights = [KINDS[kind][0] for kind in wanted]
-    return rolling + [
+    return asked_for + [
         _within(KINDS[dice.choices(wanted, weights)[0]][1](dice, at), seconds)
         for at in _moments(dice, seconds, _GAP_OF_KILLS if wanted == ["kill"] else _GAP_SECONDS)
+    ]
+
+
+def _rolling(seconds: float, kinds: Collection[str]) -> list[Fault]:
+    return [Fault(_QUIET_BEGINNING, ROLL, "all", seconds)] if ROLL in kinds else []
+
+
+def _stalling(seconds: float, kinds: Collection[str]) -> list[Fault]:
+    if STALL not in kinds or seconds < _STALL_BEGINS:
+        return []
+    fault = Fault(_STALL_BEGINS, "delay", "", seconds, {"link": "postgres", "by": _SLOW})
+    return [
+        replace(_within(fault, seconds), target=name)
+        for name in REPLICAS
+        if name.startswith("analytics")
     ]
 
 
@@ -197,9 +215,16 @@ TRUNCATE = "truncate"
 LATER = "later"
 """As well: what was said long ago is said again, once the duplicate window is over."""
 
+FORGET = "forget"
+"""As well: people ask to be forgotten, and are."""
+
 ROLL = "roll"
 """An upgrade: each replica is asked to end (SIGTERM), and started again, one after the other. No
 fault, so only who asks for it gets it."""
 
-ALL = (*KINDS, LATER, TRUNCATE)
-KNOWN = (*ALL, ROLL)
+STALL = "stall"
+"""The link of whoever folds is so slow that the log hands over again what waits behind a write. It
+takes most of a minute, so only who asks for it gets it."""
+
+ALL = (*KINDS, LATER, FORGET, TRUNCATE)
+KNOWN = (*ALL, ROLL, STALL)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from chaos import dump
 from chaos.adversary import Adversary
 from chaos.campaigns import AUDIT_CHAT, CAMPAIGNS, described, file_of
 from chaos.drain import LIMIT_SECONDS, drained
+from chaos.forgetting import forget
 from chaos.history import History, now, write_lines
 from chaos.later import an_hour_later
 from chaos.observer import Observer, open_observer, tables
 from chaos.people import People, Strangers
-from chaos.plan import LATER, TRUNCATE, draw
+from chaos.plan import FORGET, LATER, TRUNCATE, draw
 from chaos.truncation import truncate
 from chaos.world import CTA_KEY, QUARANTINE, SEND_TIMEOUT, WEBHOOK_SECRET, World, open_world
 from stack.scene import BOT_ID, BOT_USERNAME
@@ -94,11 +95,31 @@ async def _play(
             history.add("drained", seconds=since - report["healed"])
         log = await observer.messages()
         await _write(world, log, {**report, **_head(order)}, end)
-    if TRUNCATE in order.faults:
-        say("a log of one server loses its tail")
-        found = await truncate(world, log, order.seed)
-        history.add("fault", number=None, kind=TRUNCATE, target="nats-of-one")
-        (world.folder / "truncate.json").write_text(json.dumps(found, indent=2))
+        # The one is about the log of the run, the other about one of its own.
+        scenes = []
+        if FORGET in order.faults and since is not None:
+            say("people ask to be forgotten")
+            scenes.append(forget(world, observer, history, log, order.seed))
+        if TRUNCATE in order.faults:
+            say("a log of one server loses its tail")
+            scenes.append(_truncate(world, history, log, order.seed))
+        await _at_once(scenes)
+
+
+async def _at_once(scenes: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Play scenes beside each other; raises what one of them failed by, when all have ended."""
+    try:
+        async with asyncio.TaskGroup() as playing:
+            for scene in scenes:
+                playing.create_task(scene)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+async def _truncate(world: World, history: History, log: list[dict[str, Any]], seed: int) -> None:
+    found = await truncate(world, log, seed)
+    history.add("fault", number=None, kind=TRUNCATE, target="nats-of-one")
+    (world.folder / "truncate.json").write_text(json.dumps(found, indent=2))
 
 
 async def _under_faults(

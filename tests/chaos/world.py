@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from chaos.campaigns import AUDIT_CHAT, CHANNELS
+from chaos.campaigns import AUDIT_CHAT, CHANNELS, MEMBERS
 from chaos.cluster import Server, make_cluster
 from chaos.front import Front
 from chaos.history import History
@@ -160,7 +160,9 @@ class World:
         await begin()
         await self.people.put_bot(BOT_ID, BOT_TOKEN, BOT_USERNAME)
         for channel in CHANNELS:
-            await self.people.put_chat(channel, f"Channel {channel}", type="channel", members=100)
+            await self.people.put_chat(
+                channel, f"Channel {channel}", type="channel", members=MEMBERS
+            )
         await self.people.put_chat(AUDIT_CHAT, "Audit", type="supergroup", members=2)
 
     async def _link(self, replica: str) -> None:
@@ -181,6 +183,15 @@ class World:
             [sys.executable, "-m", "chaos.jumping", clock, service],
             log=self.logs / f"{name}.log",
             environment=self._environment(name),
+        )
+
+    def command(self, service: str, *arguments: str) -> Process:
+        """Return a command of a service, which reaches all as its first replica does."""
+        return Process(
+            f"{service}-{arguments[0]}",
+            [sys.executable, "-m", service, *arguments],
+            log=self.logs / f"{service}-{arguments[0]}.log",
+            environment=self._environment(f"{service}-0"),
         )
 
     def _environment(self, name: str) -> dict[str, str]:
@@ -209,6 +220,8 @@ class World:
             "FINGERPOST_STRIPE_SECRETS": STRIPE_SECRET,
             "FINGERPOST_TAPS_PER_MINUTE": "100000",
             "FINGERPOST_LINKS_PER_MINUTE": "100000",
+            # Full within minutes: what is forgotten, and looked up again, is part of each run.
+            "FINGERPOST_REMEMBERED_DELIVERIES": "300",
             "FINGERPOST_SEND_TIMEOUT": f"{SEND_TIMEOUT}s",
             "FINGERPOST_QUARANTINE": f"{QUARANTINE}s",
             "FINGERPOST_AUDIT_CHAT": str(AUDIT_CHAT),

@@ -15,7 +15,7 @@ from typing import Any
 
 from chaos.judging.folding import KEYS as TABLES
 from chaos.judging.folding import Rows
-from chaos.judging.views import MODELS, journey_of, last_touches, views_of
+from chaos.judging.views import credits_of, journey_of, views_of
 from contracts.ids import DeliveryId, delivery_id
 from contracts.token import CtaRef, TokenSigner
 
@@ -261,6 +261,55 @@ _NOWHERE: Json = {"sequence": 0, "identity": None}
 
 
 @dataclass
+class Left:
+    """What is left of a run after somebody was forgotten; a sequence is a name until it is written.
+
+    `views` are those that a person counted.
+    """
+
+    people: list[int]
+    log: list[Json]
+    tables: dict[str, list[Json]]
+    rebuilt: dict[str, list[Json]]
+    views: dict[str, list[Json]]
+
+    def write(self, folder: Path, places: Mapping[str, int]) -> None:
+        """Write the folder `forgotten`; what is new comes after all that has a place."""
+        known = dict(places)
+        numbered = []
+        for line in self.log:
+            name = line["headers"]["Nats-Msg-Id"]
+            numbered.append({"seq": known.setdefault(name, len(known) + 1), **line})
+        last = numbered[-1]
+        standing = {"sequence": last["seq"], "identity": last["headers"]["Nats-Msg-Id"]}
+        folder.mkdir()
+        _write(folder / "people.json", [{"people": self.people}])
+        _write(folder / "log.jsonl", _placed(numbered, known))
+        for name, tables in (("tables", self.tables), ("rebuilt", self.rebuilt)):
+            found = _placed(tables, known)
+            found |= {"checkpoint": [standing], "stretches": _packed(found)}
+            (folder / name / "views").mkdir(parents=True)
+            for view, rows in {**shown(found), **self.views}.items():
+                _write(folder / f"{name}/views/{view}.jsonl", rows)
+            for table, rows in found.items():
+                _write(folder / f"{name}/{table}.jsonl", rows)
+
+
+def _placed(value: Any, places: Mapping[str, int]) -> Any:
+    """Return a copy in which `sequence` and `replaces` have places for names."""
+    if isinstance(value, list):
+        return [_placed(part, places) for part in value]
+    if not isinstance(value, dict):
+        return value
+    copy = {name: _placed(part, places) for name, part in value.items()}
+    if "sequence" in copy:
+        copy["sequence"] = places.get(copy["sequence"], copy["sequence"])
+    if "replaces" in copy:
+        copy["replaces"] = [places[name] for name in copy["replaces"]]
+    return copy
+
+
+@dataclass
 class Recorded:
     """A run that can be changed and written; as it comes, all holds in it."""
 
@@ -271,6 +320,7 @@ class Recorded:
     tables: dict[str, list[Json]] = field(default_factory=dict)
     views: dict[str, list[Json]] = field(default_factory=dict)
     truncation: Json | None = None
+    left: Left | None = None
     behind: int = 0
     """How many events of the log the tables do not have yet."""
 
@@ -304,6 +354,8 @@ class Recorded:
             _write(folder / f"tables/views/{name}.jsonl", rows)
         if self.truncation:
             _write(folder / "truncate.json", [self.truncation])
+        if self.left:
+            self.left.write(folder / "forgotten", places)
         return folder
 
     def status(self) -> Json:
@@ -373,12 +425,11 @@ def shown(tables: dict[str, list[Json]]) -> dict[str, list[Json]]:
     }
     aside, standing = tables["quarantine"], tables["checkpoint"][0]
     return {
-        **{name: tables[name] for name in (*TABLES, "forgotten", "stretches")},
+        **{name: tables[name] for name in (*TABLES, "stretches")},
         **{name: list(map(dict, lines.values())) for name, lines in views_of(rows).items()},
         "attribution": [
             {"conversion": name, **row, "model": model}
-            for (name, _), row in last_touches(rows).items()
-            for model in MODELS
+            for (name, model, _), row in credits_of(rows).items()
         ],
         "user_journey": list(map(dict, journey_of(rows))),
         "projection_status": [
@@ -414,6 +465,47 @@ def small_run() -> Recorded:
     return run
 
 
+FORGOTTEN = 501
+_ALIAS = -9
+_THEIRS = (
+    "cta.clicked.callback.query-1",
+    "cta.clicked.callback.query-2",
+    f"bot.started.{BOT}.55",
+    "conversion.recorded.stars.charge-1",
+)
+
+
+def forget(run: Recorded) -> Left:
+    """Have the one known person of the small run forgotten, and return what is left."""
+    tables = deepcopy(run.tables)
+    acts = []
+    for name, table, what in zip(
+        _THEIRS,
+        ("clicks", "clicks", "starts", "conversions"),
+        ("click", "click", "start", "conversion"),
+        strict=True,
+    ):
+        new: Json = {"user_id": _ALIAS}
+        row = next(one for one in tables[table] if one["event_id"] == name)
+        if what == "click":
+            new["source_id"] = f"forgotten-{name[-1]}"
+            row["event_id"] = f"cta.clicked.callback.forgotten-{name[-1]}"
+        row["user_id"] = _ALIAS
+        acts.append({"sequence": name, what: run.data(name) | new})
+    told = {"request_id": "at-9", "forgotten_at": iso(200), "counts": [], "replaces": [*_THEIRS]}
+    said = event("user.forgotten", "at-9", 200, {**told, "acts": acts})
+    name = said["headers"]["Nats-Msg-Id"]
+    tables["forgotten"].append({"event_id": name, "sequence": name, **told})
+    paid = deepcopy(run.said(_THEIRS[-1]))
+    paid["subject"] = paid["data"]["subject"] = "conversion.recorded.anon.stars.charge-1"
+    paid["headers"] = {"Nats-Msg-Id": f"forgotten.{_THEIRS[-1]}"}
+    paid["data"]["data"]["user_id"] = None
+    stays = [line for line in run.log if line["headers"]["Nats-Msg-Id"] not in _THEIRS]
+    log = [*deepcopy(stays), said, paid]
+    run.left = Left([FORGOTTEN], log, tables, deepcopy(tables), dict(run.views))
+    return run.left
+
+
 def _about() -> Json:
     catchup = {"policy": "latest", "window_seconds": 30, "max": 10}
 
@@ -425,7 +517,9 @@ def _about() -> Json:
             "phase_seconds": phase,
             "jitter_seconds": 0,
             "channel_offset_seconds": 0,
-            "channels": [{"id": channel, "chat_id": int(channel)} for channel in channels],
+            "channels": [
+                {"id": channel, "chat_id": int(channel), "members": 100} for channel in channels
+            ],
             "since": T0 - 20,
             "catchup": dict(catchup),
             "on_uncertain": "hold",
@@ -450,6 +544,7 @@ def _about() -> Json:
             plan("promos", 30, (A,), ["p0"]),
         ],
         "clock_jumps": [],
+        "settings": {"send_timeout": 10, "quarantine": 15},
         "bot": {"id": BOT, "username": "chaos_bot"},
         "cta_keys": KEYS,
     }

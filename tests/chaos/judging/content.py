@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chaos.judging.facts import DUES, Fact, Facts, seconds
 from chaos.judging.names import HIDDEN_CTA, token
-from chaos.judging.run import Json, Run
+from chaos.judging.run import Json, Run, clock_noise
 
 INVISIBLE = "\u200b"
 """The character that carries the invisible link by which a lost message is recognised."""
 
 _NEAR = 2.0
 """Telegram tells whole seconds, and rounds them down."""
+_ROUNDING = 0.002
 _REASONS = {"expired", "channel_disabled"}
 """Why a delivery may be given up; a person may drop one, and no run has such a person."""
 _OF_LINKS = {"lost", "not_connected"}
@@ -77,9 +78,29 @@ def _may_fail(fact: Fact, misbehaved: Sequence[float]) -> bool:
 
 
 def misdated(run: Run, facts: Facts) -> Iterator[tuple[Fact, str]]:
-    """Yield each word of a post that gives it another time than the channel has."""
+    """Yield each word of a post that gives it another time than the channel has.
+
+    How late it came was said after it was posted, and before the log had it.
+    """
     posted = {(line["chat_id"], line["message_id"]): line["at"] for line in run.posts}
+    dues = {f.delivery: f.data.get("due_at") or f.data["scheduled_for"] for f in facts.of(*DUES)}
     for fact in facts.of("message.sent"):
         at = posted.get((fact.data["chat_id"], fact.data["message_id"]))
-        if at is not None and abs(seconds(fact.data["sent_at"]) - at) > _NEAR:
+        if at is None or fact.delivery not in dues:
+            continue
+        if abs(seconds(fact.data["sent_at"]) - at) > _NEAR:
             yield fact, f"it says sent at {fact.data['sent_at']}, and it was posted at {at:.0f}"
+        late = fact.data["latency_ms"] / 1000
+        stored = fact.stored_at + _ROUNDING + clock_noise(run, "sender", fact.stored_at)
+        if not at - _NEAR <= seconds(dues[fact.delivery]) + late <= stored:
+            yield fact, f"it says that it came {late:.1f} s late, and it did not"
+
+
+def miscounted(run: Run, facts: Facts) -> Iterator[tuple[Fact, str]]:
+    """Yield each word of a post that gives its channel other members than it has."""
+    channels = [channel for plan in run.about["schedule"] for channel in plan["channels"]]
+    members = {channel["id"]: channel["members"] for channel in channels if "members" in channel}
+    for fact in facts.of("message.sent"):
+        audience, known = fact.data.get("audience"), members.get(fact.data["channel"])
+        if known is not None and audience not in {None, known}:
+            yield fact, f"it counts {audience} members of a channel that has {known}"

@@ -46,7 +46,7 @@ NEEDED: Mapping[str, str] = {
     "invite.created": "campaign channel chat bot_id name link created_at",
     "conversion.recorded": "source source_id kind occurred_at",
     "forget.requested": "bot_id update_id user_id said_at",
-    "user.forgotten": "request_id forgotten_at",
+    "user.forgotten": "request_id forgotten_at replaces acts",
 }
 """What each kind of event must say, by the aggregate and the fact of its type."""
 

@@ -74,7 +74,7 @@ def _day(row: Row) -> str:
 
 
 class Credit:
-    """To which delivery a conversion is due, by the last touch."""
+    """To which delivery a conversion is due, and what touched the person before."""
 
     def __init__(self, tables: Mapping[str, Rows]) -> None:
         self._tables = tables
@@ -91,21 +91,25 @@ class Credit:
                     self._touches[row["user_id"]].append(touch)
 
     def of(self, conversion: Row) -> str | None:
-        """Return the delivery, None where it is due to none.
+        """Return the delivery by the last touch, None where it is due to none."""
+        return self.touches(conversion)[-1]
 
-        By its token; else by the link that was followed; else by the person's last tap or start in
+    def touches(self, conversion: Row) -> list[str | None]:
+        """Return the delivery of each touch that led to it, in their order.
+
+        By its token; else by the link that was followed; else by the person's taps and starts in
         the week before it, where the payer's side named no other campaign or channel; else by the
         newest message in that week of the campaign that was named. A refund takes back its payment.
         """
         paid = self._paid.get((conversion["source"], conversion["refund_of"]))
         fact = paid if paid and conversion["kind"] == "refund" else conversion
         if fact["delivery"]:
-            return str(fact["delivery"])
+            return [str(fact["delivery"])]
         link = self._tables["clicks"].get((f"cta.clicked.link.{fact['click_id']}",))
         if link:
-            return str(link["delivery"])
-        touches = self._touched(fact) or self._named(fact)
-        return max(touches).delivery if touches else None
+            return [str(link["delivery"])]
+        touches = sorted(self._touched(fact)) or sorted(self._named(fact))[-1:]
+        return [touch.delivery for touch in touches] or [None]
 
     def _touched(self, fact: Row) -> list["_Touch"]:
         if fact["user_id"] is None or fact["kind"] == "refund":

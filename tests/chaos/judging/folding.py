@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chaos.judging.facts import DUES, SLOTS, Fact, instant
+from chaos.judging.names import part_of_a_subject
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -21,6 +22,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "clicks": ("event_id",),
     "starts": ("event_id",),
     "conversions": ("event_id",),
+    "forgotten": ("event_id",),
 }
 
 _COPIED = {
@@ -36,7 +38,10 @@ _COPIED = {
             " refund_of paid_until occurred_at"
         ),
     ),
+    "user.forgotten": ("forgotten", "request_id forgotten_at counts replaces"),
 }
+_ACTS = {"click": "cta.clicked", "start": "bot.started", "conversion": "conversion.recorded"}
+"""What an act that counts on, though nobody is named by it any more, takes the place of."""
 _ATTEMPTS = ("message.claimed", "message.failed", "message.uncertain", "message.sent")
 _REMOVES_MOST = ("delete", "edit", "unpin")
 
@@ -45,11 +50,10 @@ def fold(facts: Sequence[Fact]) -> dict[str, Rows]:
     """Return the rows of every table in `KEYS`."""
     tables: dict[str, Rows] = {name: {} for name in KEYS}
     for fact in facts:
+        if fact.kind == "user.forgotten":
+            _forget(tables, fact)
         if fact.kind in _COPIED:
-            table, columns = _COPIED[fact.kind]
-            row = {"event_id": fact.id, "sequence": fact.sequence}
-            row |= {name: fact.data.get(name) for name in columns.split()}
-            tables[table].setdefault((fact.id,), row)
+            _copy(tables, fact.kind, fact.id, fact.sequence, fact.data)
     zones = Zones(facts)
     for campaign, story in _grouped(facts, _campaign_of).items():
         tables["campaigns"][campaign,] = _campaign(campaign, story)
@@ -57,6 +61,33 @@ def fold(facts: Sequence[Fact]) -> dict[str, Rows]:
     for delivery, story in _grouped(facts, _delivery_of).items():
         tables["deliveries"][delivery,] = _delivery(delivery, story, zones)
     return tables
+
+
+def _copy(tables: Mapping[str, Rows], kind: str, name: str, place: int, said: Row) -> None:
+    table, columns = _COPIED[kind]
+    row = {"event_id": name, "sequence": place}
+    row |= {column: said.get(column) for column in columns.split()}
+    tables[table].setdefault((name,), row)
+
+
+def _forget(tables: Mapping[str, Rows], fact: Fact) -> None:
+    """Put the acts of nobody in the place of what a person did."""
+    for kind in _ACTS.values():
+        rows = tables[_COPIED[kind][0]]
+        for key in [key for key, row in rows.items() if row["sequence"] in fact.data["replaces"]]:
+            del rows[key]
+    for act in fact.data["acts"]:
+        for what, kind in _ACTS.items():
+            if said := act.get(what):
+                _copy(tables, kind, _named(kind, said), act["sequence"], said)
+
+
+def _named(kind: str, said: Row) -> str:
+    """Return the id that the event of an act would have."""
+    if kind == "bot.started":
+        return f"{kind}.{said['bot_id']}.{said['update_id']}"
+    way = said["via"] if kind == "cta.clicked" else said["source"]
+    return f"{kind}.{way}.{part_of_a_subject(said['source_id'])}"
 
 
 class Zones:

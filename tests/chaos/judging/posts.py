@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chaos.judging.content import misdated, wrong_contents, wrong_words
+from chaos.judging.content import miscounted, misdated, wrong_contents, wrong_words
 from chaos.judging.facts import DUES, MESSAGES, Fact, Facts, repeated, seconds
+from chaos.judging.looking import looked_too_soon, resent_too_soon
 from chaos.judging.names import Token, token
 from chaos.judging.run import Json, Run, clock_noise
 from chaos.judging.verdict import Broken, Judged
@@ -95,7 +96,13 @@ def judge_posts(run: Run, facts: Facts) -> Judged:
         *(Broken(POSTED, sentence, (name,)) for name, sentence in wrong_contents(run, facts)),
         *(
             Broken(POSTED, sentence, (fact.name,))
-            for fact, sentence in (*wrong_words(run, facts), *misdated(run, facts))
+            for fact, sentence in (
+                *wrong_words(run, facts),
+                *misdated(run, facts),
+                *miscounted(run, facts),
+                *looked_too_soon(run, facts),
+                *resent_too_soon(run, facts),
+            )
         ),
     ]
     return Judged(POSTED, len(facts.of(*DUES)), "deliveries", tuple(broken))

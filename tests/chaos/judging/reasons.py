@@ -57,5 +57,6 @@ _CAUSES: Mapping[str, Callable[[Run, Fact], bool]] = {
     "bot.stopped": _in_an_update,
     "invite.created": _never,
     "forget.requested": _in_an_update,
+    "user.forgotten": _never,
 }
 """Why an event may be there that follows neither from the plan nor from an act of somebody."""

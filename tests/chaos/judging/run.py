@@ -65,6 +65,26 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """All tables and views at one moment."""
+
+    tables: Mapping[str, Sequence[Json]]
+    views: Mapping[str, Sequence[Json]]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was left of `people` who asked to be forgotten: in the log, and in what was shown.
+
+    It was shown as soon as that was done, and again after the tables were built anew.
+    """
+
+    people: Sequence[int]
+    log: Sequence[Message]
+    shown: Sequence[Shown]
+
+
+@dataclass(frozen=True)
 class Run:
     """One run."""
 
@@ -75,6 +95,7 @@ class Run:
     tables: Mapping[str, Sequence[Json]]
     views: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     truncation: Json | None = None
+    forgotten: Forgotten | None = None
 
     def of(self, what: str) -> Iterator[Json]:
         """Yield the records of one kind, in their order."""
@@ -133,18 +154,32 @@ def _request(asked: Json, answer: Json) -> Request:
 def read(folder: Path) -> Run:
     """Read a run folder; raises UnreadableRunError, which says what it lacks."""
     try:
-        truncation = folder / "truncate.json"
+        truncation, forgotten = folder / "truncate.json", folder / "forgotten"
         return Run(
             about=_document(folder / "run.json"),
             history=_lines(folder / "history.jsonl"),
-            log=[_message(line) for line in _lines(folder / "log.jsonl")],
+            log=_log(folder),
             posts=_lines(folder / "posts.jsonl"),
             tables=_tables(folder / "tables"),
             views=_tables(folder / "tables/views"),
             truncation=_document(truncation) if truncation.exists() else None,
+            forgotten=_forgotten(forgotten) if forgotten.exists() else None,
         )
     except (OSError, KeyError, ValueError) as error:
         raise UnreadableRunError(f"{folder}: {error!r}") from error
+
+
+def _forgotten(folder: Path) -> Forgotten:
+    shown = (folder / "tables", folder / "rebuilt")
+    return Forgotten(
+        people=_document(folder / "people.json")["people"],
+        log=_log(folder),
+        shown=[Shown(_tables(tables), _tables(tables / "views")) for tables in shown],
+    )
+
+
+def _log(folder: Path) -> list[Message]:
+    return [_message(line) for line in _lines(folder / "log.jsonl")]
 
 
 def _tables(folder: Path) -> dict[str, Sequence[Json]]:

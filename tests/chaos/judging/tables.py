@@ -1,7 +1,7 @@
 """The tables and views as they were read, against the fold of the log: invariant 5."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -13,11 +13,10 @@ from chaos.judging.folding import KEYS, Key, Row, Rows, fold
 from chaos.judging.run import Json, Run
 from chaos.judging.verdict import Broken, Judged
 from chaos.judging.views import (
+    CREDITS,
     FIGURES,
-    LAST_TOUCH,
-    MODELS,
+    credits_of,
     journey_of,
-    last_touches,
     stretches_of,
     views_of,
 )
@@ -26,7 +25,7 @@ FOLDED = 5
 
 _DIVIDING = 1e-9
 """Two machines may round a rate differently."""
-_AS_IT_IS = (*KEYS, "forgotten", "stretches")
+_AS_IT_IS = (*KEYS, "stretches")
 """The views that show a table as it is."""
 
 
@@ -74,35 +73,23 @@ def _copies(run: Run) -> Iterator[Broken]:
     """Compare the views that show a table as it is with that table."""
     for name in _AS_IT_IS:
         table, view = run.tables.get(name, ()), run.views.get(name, ())
-        if _bag(table) != _bag(view):
+        if bag(table) != bag(view):
             yield Broken(FOLDED, f"the view {name} does not show what its table has")
-    if run.tables.get("forgotten"):
-        yield Broken(FOLDED, "somebody is forgotten whom the log does not forget")
 
 
-def _bag(rows: Iterable[Row]) -> Counter[str]:
+def bag(rows: Iterable[Row]) -> Counter[str]:
     """Return how often each row stands there, in whatever order."""
     return Counter(json.dumps(_plain(row), default=str, sort_keys=True) for row in rows)
 
 
 def _attribution(run: Run, folded: Mapping[str, Rows]) -> Iterator[Broken]:
-    """Each model credits all of a conversion; by the last touch the checker knows to whom."""
     lines = run.views.get("attribution", ())
-    last = [row for row in lines if row["model"] == "last"]
-    yield from _differences("attribution", last_touches(folded), _keyed(last, LAST_TOUCH))
-    yield from _twice("attribution", lines, (*LAST_TOUCH, "delivery"))
-    parts: dict[Key, Decimal] = defaultdict(Decimal)
-    for row in lines:
-        parts[row["conversion"], row["model"]] += Decimal(str(row["credit"]))
-    whole = {(name, model) for (name,) in folded["conversions"] for model in MODELS}
-    for key in whole | parts.keys():
-        if key not in whole or parts[key] != 1:
-            sentence = f"attribution has {parts[key]} of it, by one model"
-            yield Broken(FOLDED, sentence, (_named(key),))
+    yield from _differences("attribution", credits_of(folded), _keyed(lines, CREDITS))
+    yield from _twice("attribution", lines, CREDITS)
 
 
 def _journey(run: Run, folded: Mapping[str, Rows]) -> Iterator[Broken]:
-    steps, found = _bag(journey_of(folded)), _bag(run.views.get("user_journey", ()))
+    steps, found = bag(journey_of(folded)), bag(run.views.get("user_journey", ()))
     for what, more in (("lacks", steps - found), ("has and must not", found - steps)):
         if more:
             yield Broken(FOLDED, f"user_journey {what} {more.total()} rows", tuple(more))

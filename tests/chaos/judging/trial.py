@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from chaos.judging.facts import Facts
+from chaos.judging.forgetting import is_of
 from chaos.judging.run import STRANGERS, Json, Request, Run
 from chaos.judging.verdict import Judged
 
@@ -13,17 +13,18 @@ ENDS = {"restart", "thaw", "heal"}
 _KINDS_OF = {
     "net": ("cut", "delay", "half_open", "unanswered"),
     "sandbox": ("misbehave",),
+    "stall": ("delay",),
 }
 """What stands in the history for a word of `FAULTS`, where it is another word."""
 _ALL = {"kill", "freeze", "net", "sandbox", "clock", "redeliver", "garbage", "truncate"}
-_TRUNCATE = "truncate"
+_TRUNCATE, _FORGET = "truncate", "forget"
 
 _AT_ONCE = 1.0
 _FEW, _LEAST_PART = 20, 5
 """Of more requests than these, one in so many is to be answered well."""
 
 
-def refusals(run: Run, facts: Facts, judged: Sequence[Judged]) -> Iterator[str]:
+def refusals(run: Run, judged: Sequence[Judged]) -> Iterator[str]:
     """Yield why the run proves nothing: what was never put to the test does not hold by that."""
     for one in judged:
         if not one.cases:
@@ -34,7 +35,7 @@ def refusals(run: Run, facts: Facts, judged: Sequence[Judged]) -> Iterator[str]:
         yield "nothing was posted"
     yield from _not_done(run)
     yield from _unanswered(run.requests)
-    yield from _incomplete(run, facts)
+    yield from _incomplete(run)
 
 
 def _not_done(run: Run) -> Iterator[str]:
@@ -45,10 +46,17 @@ def _not_done(run: Run) -> Iterator[str]:
         yield "no fault was done"
     if _TRUNCATE in wanted and not run.truncation:
         yield "the tail of no log was cut off"
+    if _FORGET in wanted and not _lost_somebody(run):
+        yield "nobody was forgotten of whom the log had anything"
     for kind in wanted:
         kinds = set(_KINDS_OF.get(kind, (kind,)))
         if kind != _TRUNCATE and not kinds & done and (kinds & drawn or not set(wanted) >= _ALL):
             yield f"no fault of the kind {kind} was done"
+
+
+def _lost_somebody(run: Run) -> bool:
+    left = run.forgotten
+    return left is not None and any(is_of(message, left.people) for message in run.log)
 
 
 def _not_drawn(run: Run) -> list[str]:
@@ -75,7 +83,7 @@ def _unanswered(requests: Sequence[Request]) -> Iterator[str]:
             yield f"of {number} requests to {route}, {well[route]} were answered OK"
 
 
-def _incomplete(run: Run, facts: Facts) -> Iterator[str]:
+def _incomplete(run: Run) -> Iterator[str]:
     """Yield what the folder lacks that judging needs."""
     if [message.sequence for message in run.log] != list(range(1, len(run.log) + 1)):
         yield "the log was not written down whole"
@@ -89,8 +97,6 @@ def _incomplete(run: Run, facts: Facts) -> Iterator[str]:
     for plan in run.about["schedule"]:
         if plan["since"] is None:
             yield f"campaign {plan['id']} never came into the log"
-    if facts.of("user.forgotten"):
-        yield "somebody was forgotten: the fold of that is not known here"
 
 
 def _is_of(fault: Json, jump: Json) -> bool:
@@ -106,6 +112,8 @@ def notes(run: Run) -> Iterator[str]:
     for one in run.of("fault"):
         if one["kind"] == "restart" and not one.get("ready", True):
             yield f"{one['target']} was not ready in time when it was started again"
+    for one in run.of("not_forgotten"):
+        yield f"nobody was forgotten in {one['seconds']} s"
     for what, word in (("unread", "the log was read anew"), ("unseen", "a sample was not taken")):
         for one in run.of(what):
             yield f"{word}: {one['why']}"

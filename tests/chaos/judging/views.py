@@ -1,7 +1,8 @@
 """The rows of every view that analysts read, as they follow from the rows of the tables."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from statistics import median
 
 from chaos.judging.facts import instant
@@ -17,8 +18,7 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
 }
 """The views that add up, and what tells one row of them from another."""
 
-LAST_TOUCH = ("conversion", "model")
-MODELS = ("first", "last", "linear")
+CREDITS = ("conversion", "model", "delivery")
 
 _STATES = {
     "sent": ("sent",),
@@ -65,13 +65,36 @@ def _of_a_day(place: tuple[str, str], rows: list[Row]) -> Row:
     }
 
 
-def last_touches(tables: Mapping[str, Rows]) -> Rows:
-    """Return the row of each conversion in `attribution`, by the model `last`."""
+def credits_of(tables: Mapping[str, Rows]) -> Rows:
+    """Return the rows of `attribution`: which part of each conversion is due to which delivery."""
     credit = Credit(tables)
-    return {
-        (name, "last"): _credited(row, credit.of(row), tables["deliveries"])
-        for (name,), row in tables["conversions"].items()
-    }
+    found: Rows = {}
+    for (name,), row in tables["conversions"].items():
+        touches = credit.touches(row)
+        for model, chosen in _MODELS.items():
+            deliveries = chosen(touches)
+            ones, amounts = _parts(1, len(deliveries)), _parts(row["amount"], len(deliveries))
+            for delivery, one, amount in zip(deliveries, ones, amounts, strict=True):
+                said = _credited(row, delivery, tables["deliveries"])
+                found[name, model, delivery] = {**said, "credit": one, "amount": amount}
+    return found
+
+
+_MODELS: Mapping[str, Callable[[list[str | None]], list[str | None]]] = {
+    "first": lambda touches: touches[:1],
+    "last": lambda touches: touches[-1:],
+    # Each delivery once, at its newest touch.
+    "linear": lambda touches: [*dict.fromkeys(reversed(touches))][::-1],
+}
+
+
+def _parts(whole: object, number: int) -> list[Decimal | None]:
+    """Return equal parts in whole millionths; the last takes the rest."""
+    if whole is None:
+        return [None] * number
+    known = Decimal(str(whole))
+    part = Decimal(int(known * 1_000_000 / number)) / 1_000_000
+    return [*[part] * (number - 1), known - part * (number - 1)]
 
 
 def _credited(row: Row, delivery: str | None, deliveries: Rows) -> Row:
@@ -79,8 +102,7 @@ def _credited(row: Row, delivery: str | None, deliveries: Rows) -> Row:
     known = {"variant": place["variant"], "campaign": place["campaign"]} if place else {}
     return {
         "delivery": delivery,
-        "credit": 1,
-        **{name: row[name] for name in ("amount", "currency", "user_id", "kind", "occurred_at")},
+        **{name: row[name] for name in ("currency", "user_id", "kind", "occurred_at")},
         **known,
     }
 

@@ -1,13 +1,16 @@
 """What the checker works out by itself is what the services work out: names, and rows."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.domain.fold import Entry, Tables
+from analytics.domain.fold import fold as service_fold
+from analytics.domain.forgetting import forgotten
 from analytics.schema.tables import TABLES
 from chaos.judging.facts import NEEDED, Fact, read
 from chaos.judging.figures import VIEWS, figures_of
@@ -15,17 +18,31 @@ from chaos.judging.folding import KEYS, Rows, fold
 from chaos.judging.names import delivery_of, part_of_a_subject, token
 from chaos.judging.run import Message
 from chaos.judging.tables import _plain, _same
+from chaos.judging.views import credits_of
 from contracts.envelope import Envelope
-from contracts.events import BY_TYPE, EVENTS, UserForgotten
-from contracts.examples import example
+from contracts.events import (
+    BY_TYPE,
+    EVENTS,
+    BotStarted,
+    ConversionRecorded,
+    CtaClicked,
+    Event,
+    GuideDue,
+    MessageSent,
+    PromoDue,
+)
+from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, SLOT, example
 from contracts.ids import DeliveryId, delivery_id, subject_token
 from contracts.token import CtaRef, TokenSigner
 from harness.histories import enveloped, histories
+from harness.plain_attribution import MODELS, WEEK
+from harness.plain_attribution import credits_of as plain_credits_of
 from harness.plain_fold import figures_of as plain_figures_of
 from harness.plain_fold import numbered, tables_of
 
 COLUMNS = {table.name: [column.name for column in table.columns] for table in TABLES}
 SECRET = "a secret of sixteen or more"
+PERSON = 500_001
 
 
 def messages(log: list[Envelope]) -> list[Message]:
@@ -89,23 +106,78 @@ def test_parts_of_subjects_are_the_same(text: str) -> None:
 @given(histories())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_log_amounts_to_the_same_rows_and_figures(log: list[Envelope]) -> None:
-    known = [one for one in log if not isinstance(one.data, UserForgotten)]
+    rows = fold(facts(log))
 
-    rows = fold(facts(known))
-
-    expected = tables_of(numbered(known))
-    for table in KEYS:
+    expected = tables_of(numbered(log))
+    for table in KEYS.keys() - {"forgotten"}:
         assert plain(rows[table], COLUMNS[table]) == {
             tuple(_hashed(value) for value in row) for row in expected[table]
         }, table
     for kind in VIEWS.values():
-        figures = plain_figures_of(known, kind)
+        figures = plain_figures_of(log, kind)
         mine = figures_of(rows, kind)
         assert set(mine) == {(*key[:3], key[3].isoformat()) for key in figures}
         for key, numbers in figures.items():
             row = mine[*key[:3], key[3].isoformat()]
             differing = [n for n in row if n in numbers and not _same(numbers[n], row[n])]
             assert differing == []
+
+
+_ACTS = st.tuples(
+    st.sampled_from([CtaClicked, BotStarted, ConversionRecorded]),
+    st.sampled_from([GUIDE_DELIVERY, PROMO_DELIVERY, DeliveryId("0" * 26)]),
+    st.sampled_from([PERSON, PERSON, PERSON + 1]),
+    st.integers(0, 10 * 24),
+)
+
+
+@given(st.lists(_ACTS, min_size=4, max_size=12))
+def test_every_conversion_is_credited_to_the_same_deliveries_in_the_same_parts(
+    acts: list[tuple[Any, DeliveryId, int, int]],
+) -> None:
+    said = [example(kind) for kind in (GuideDue, PromoDue, MessageSent)]
+    said += [_act(number, *act) for number, act in enumerate(acts)]
+    log = enveloped(said)
+    posts = [*tables_of(numbered(log))["deliveries"]]
+
+    parts = credits_of(fold(facts(log)))
+
+    assert {(*key, _plain(row["credit"]), _plain(row["amount"])) for key, row in parts.items()} == {
+        (one.conversion, model, one.delivery, _plain(one.credit), _plain(one.amount))
+        for model in MODELS
+        for one in plain_credits_of(log, posts, WEEK, model)
+    }
+
+
+def _act(number: int, kind: type[Event], delivery: DeliveryId, person: int, hour: int) -> Event:
+    """Return what a person did in some hour; what was paid names nothing else."""
+    at = SLOT + timedelta(hours=hour)
+    if kind is CtaClicked:
+        said = {"source_id": f"tap-{number}", "clicked_at": at}
+    elif kind is BotStarted:
+        said = {"update_id": number, "started_at": at}
+    else:
+        paid = {"source": "shop", "source_id": f"order-{number}", "delivery": None, "cta": None}
+        return example(kind, **paid, user_id=person, occurred_at=at)
+    return example(kind, **said, delivery=delivery, user_id=person)
+
+
+def test_who_is_forgotten_counts_on_alike_and_is_named_by_nobody() -> None:
+    mine = [example(kind, user_id=PERSON) for kind in (CtaClicked, BotStarted, ConversionRecorded)]
+    link = example(CtaClicked, via="link", source_id="a-link", user_id=None)
+    log = enveloped([example(PromoDue), *mine, link])
+    told = [Entry(number, one) for number, one in enumerate(log, start=1) if one.data in mine]
+    places = [entry.sequence for entry in told]
+    log += enveloped(forgotten(places, told, places, datetime(2026, 5, 1, tzinfo=UTC)))
+
+    rows = fold(facts(log))
+
+    theirs = service_fold(Tables(), numbered(log))
+    for table in ("clicks", "starts", "conversions", "forgotten"):
+        kept = {tuple(map(_hashed, row)) for row in getattr(theirs, table).values()}
+        assert plain(rows[table], COLUMNS[table]) == kept, table
+    assert len(rows["clicks"]) == 2
+    assert str(PERSON) not in str(rows)
 
 
 def plain(rows: Rows, columns: list[str]) -> set[tuple[Any, ...]]:

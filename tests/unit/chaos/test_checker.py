@@ -11,6 +11,7 @@ import pytest
 from chaos.checker import Verdict, judge, main
 from harness.recorded import (
     BOT,
+    FORGOTTEN,
     FOUND,
     GUIDE_A,
     GUIDE_B,
@@ -23,10 +24,12 @@ from harness.recorded import (
     A,
     B,
     Json,
+    Left,
     Recorded,
     claimed,
     due,
     event,
+    forget,
     iso,
     post,
     row_of_sent,
@@ -244,7 +247,7 @@ def a_slot_is_due_by_a_clock_that_nobody_may_believe(run: Recorded) -> None:
 
 @breaks(2)
 def a_slot_is_fired_at_another_time_than_planned(run: Recorded) -> None:
-    run.data(f"guide.due.{GUIDE_A}")["due_at"] = iso(-5)
+    run.data(f"guide.due.{SKIPPED}")["due_at"] = iso(115)
 
 
 @breaks(2)
@@ -506,11 +509,39 @@ def a_message_is_said_to_be_sent_at_another_time(run: Recorded) -> None:
     run.row("deliveries", PROMO)["sent_at"] = iso(3630)
 
 
+@breaks(3, "17003", "-2001")
+def a_message_is_said_to_be_later_or_earlier_than_it_was(run: Recorded, late: str) -> None:
+    run.data(f"message.sent.{FOUND}")["latency_ms"] = int(late)
+    run.row("deliveries", FOUND)["latency_ms"] = int(late)
+
+
+@breaks(3)
+def a_message_is_said_to_be_seen_by_more_than_there_are(run: Recorded) -> None:
+    run.data(f"message.sent.{FOUND}")["audience"] = 101
+    run.row("deliveries", FOUND)["audience"] = 101
+    run.views["guide_engagement"][0]["audience"] = 201
+
+
 @breaks(3)
 def a_message_is_said_to_be_sent_twice_under_two_names(run: Recorded) -> None:
     again = deepcopy(run.said(f"message.sent.{PROMO}"))
     again["headers"]["Nats-Msg-Id"] = again["data"]["id"] = "another"
     run.log.append(again)
+
+
+@breaks(3)
+def a_message_is_found_before_the_quarantine_is_over(run: Recorded) -> None:
+    run.said(f"message.sent.{FOUND}")["time"] = T0 + 120 + 15
+
+
+@breaks(3)
+def it_is_called_uncertain_before_the_quarantine_is_over(run: Recorded) -> None:
+    run.said(f"message.uncertain.{UNSURE}.1")["time"] = T0 + 90 + 15
+
+
+@breaks(3)
+def a_message_is_called_lost_before_the_quarantine_is_over(run: Recorded) -> None:
+    run.data(f"message.failed.{RETRIED}.1")["failure"] = "lost"
 
 
 # --- 4: causation is closed -------------------------------------------------------------------
@@ -700,10 +731,10 @@ def a_rate_is_wrong(run: Recorded, rate: str) -> None:
     run.views["promo_conversion"][0][rate] += 1e-6
 
 
-@breaks(5)
-def a_conversion_is_credited_to_another_delivery(run: Recorded) -> None:
+@breaks(5, "first", "last", "linear")
+def a_conversion_is_credited_to_another_delivery(run: Recorded, model: str) -> None:
     rows = run.views["attribution"] = shown(run.tables)["attribution"]
-    next(row for row in rows if row["model"] == "last")["delivery"] = RETRIED
+    next(row for row in rows if row["model"] == model)["delivery"] = RETRIED
 
 
 @breaks(5)
@@ -714,7 +745,78 @@ def a_model_credits_a_half(run: Recorded) -> None:
 
 @breaks(5)
 def somebody_is_forgotten_whom_nobody_forgot(run: Recorded) -> None:
-    run.tables["forgotten"].append({"request_id": "x", "user_id": -1})
+    run.tables["forgotten"].append({"event_id": "x", "request_id": "x", "user_id": -1})
+
+
+@breaks(5)
+def an_event_of_somebody_forgotten_is_still_there(run: Recorded) -> None:
+    left = forget(run)
+    left.log.insert(10, run.said("cta.clicked.callback.query-1"))
+
+
+@breaks(5)
+def quarantine_names_somebody_forgotten(run: Recorded) -> None:
+    forget(run).tables["quarantine"][0]["reason"] = f"what is {FORGOTTEN}?"
+
+
+@breaks(5)
+def a_table_that_was_built_anew_names_somebody_forgotten(run: Recorded) -> None:
+    forget(run).rebuilt["quarantine"][0]["reason"] = f"what is {FORGOTTEN}?"
+
+
+@breaks(5)
+def an_event_of_somebody_else_is_erased(run: Recorded) -> None:
+    left = forget(run)
+    left.log.remove(run.said(f"channel.enabled.{B}.{BOT}.139"))
+
+
+@breaks(5)
+def an_event_of_somebody_else_is_changed(run: Recorded) -> None:
+    left = forget(run)
+    left.log[left.log.index(run.said(f"channel.enabled.{B}.{BOT}.139"))]["time"] += 1
+
+
+@breaks(5)
+def something_else_is_said_while_somebody_is_forgotten(run: Recorded) -> None:
+    said = deepcopy(run.said(f"channel.enabled.{B}.{BOT}.139"))
+    said["headers"]["Nats-Msg-Id"] = said["data"]["id"] = "another"
+    forget(run).log.append(said)
+
+
+@breaks(5)
+def a_payment_of_somebody_forgotten_may_count_again(run: Recorded) -> None:
+    forget(run).log.pop()
+
+
+def _without_a_tap(left: Left, tables: dict[str, list[Json]]) -> None:
+    """Have one tap of who was forgotten count no more, in tables that agree with the log."""
+    said = next(line for line in left.log if line["subject"].startswith("user.forgotten."))
+    said["data"]["data"]["acts"].pop(1)
+    tables["clicks"] = [row for row in tables["clicks"] if not row["event_id"].endswith("ten-2")]
+
+
+@breaks(5)
+def the_totals_do_not_stay(run: Recorded) -> None:
+    left = forget(run)
+    _without_a_tap(left, left.tables)
+    left.rebuilt = left.tables
+    fewer = {**run.views["promo_conversion"][0], "clicks": 1, "repeated_clicks": 0}
+    left.views["promo_conversion"] = [fewer]
+
+
+@breaks(5)
+def what_counts_on_is_of_another_button(run: Recorded) -> None:
+    forget(run).tables["clicks"][0]["cta"] = 1
+
+
+@breaks(5)
+def tables_that_are_built_anew_have_what_counts_on_otherwise(run: Recorded) -> None:
+    forget(run).rebuilt["clicks"][0]["cta"] = 1
+
+
+@breaks(5)
+def tables_that_are_built_anew_lack_what_counted_on(run: Recorded) -> None:
+    forget(run).rebuilt["starts"].pop()
 
 
 @breaks(5, "checkpoint", "last_event", "quarantined")
@@ -979,6 +1081,7 @@ NOBODYS: dict[str, Json] = {
     "channel.disabled.-1009": {"channel": "-1009"},
     "bot.stopped.501": {"update_id": 99, "user_id": 501},
     "forget.requested.501": {"update_id": 99, "user_id": 501},
+    "user.forgotten.at-1": {"request_id": "at-1", "replaces": [], "acts": [], "counts": []},
     "message.unreadable.x": {"delivery": "x", "sequence": 3, "description": "?"},
 }
 
@@ -986,11 +1089,14 @@ NOBODYS: dict[str, Json] = {
 @breaks(9, *NOBODYS)
 def something_is_said_that_nobody_caused(run: Recorded, subject: str) -> None:
     kind, _, key = subject.rpartition(".")
-    times = ("decided_at", "happened_at", "said_at", "found_at")
+    times = ("decided_at", "happened_at", "said_at", "found_at", "forgotten_at")
     said = {"revision": 1, "actor": "nobody", "bot_id": BOT, **dict.fromkeys(times, iso(139))}
     run.log.append(event(kind, key, 139, {**said, **NOBODYS[subject]}))
     if kind == "campaign.paused":
         run.row("campaigns", "promos").update(state="paused", note="", actor="nobody")
+    if kind == "user.forgotten":
+        row = {**run.data(subject), "event_id": subject, "sequence": subject}
+        run.tables["forgotten"].append(row)
 
 
 @pytest.mark.parametrize(
@@ -1054,7 +1160,25 @@ def a_delivery_is_called_expired_by_a_sender_whose_clock_is_ahead(run: Recorded)
 
 
 @allowed
-def what_nobody_could_see_is_posted_again_as_its_policy_wants(run: Recorded) -> None:
+def who_has_its_claim_too_late_says_at_once_that_it_did_not_post(run: Recorded) -> None:
+    claim = run.data(f"message.claimed.{RETRIED}.1")
+    run.data(f"message.failed.{RETRIED}.1").update(failure="lost", failed_at=claim["claimed_at"])
+
+
+@allowed
+def a_message_is_found_early_by_what_comparing_clocks_leaves_in_doubt(run: Recorded) -> None:
+    run.said(f"message.sent.{FOUND}")["time"] = T0 + 120.1 + 13.1
+    run.data(f"message.sent.{FOUND}")["latency_ms"] = 400
+    run.row("deliveries", FOUND)["latency_ms"] = 400
+    jump = {"at": T0 + 119, "what": "fault", "number": 2, "kind": "clock", "target": "sender-0"}
+    run.history.append({**jump, "seconds": 30.0})
+    run.about["clock_jumps"] = [
+        {"target": "sender-0", "from": T0 + 119, "to": T0 + 125, "seconds": 30.0}
+    ]
+
+
+def _post_again(run: Recorded, late: float) -> None:
+    """Have the delivery whose end nobody could see posted again, so long after its time."""
     run.data(f"message.uncertain.{UNSURE}.1")["policy"] = "resend"
     plan(run, 1)["on_uncertain"] = "resend"
     for delivery in (PROMO, UNSURE):
@@ -1062,12 +1186,22 @@ def what_nobody_could_see_is_posted_again_as_its_policy_wants(run: Recorded) -> 
     end = run.log.index(run.said(f"message.uncertain.{UNSURE}.1"))
     posted = told("sent", UNSURE, 40, attempt=2, chat_id=int(A), message_id=17, sent_at=iso(130))
     posted["data"]["data"] |= {"latency_ms": 40000, "audience": 100, "reconciled": False}
-    run.log[end + 1 : end + 1] = [claimed(UNSURE, 39, attempt=2), posted]
+    run.log[end + 1 : end + 1] = [claimed(UNSURE, late, attempt=2), posted]
     run.posts.append(post(UNSURE, 17, late=39.9))
     known: Json = {"sent_at": iso(130), "latency_ms": 40000}
     rows = run.tables["deliveries"]
     rows[rows.index(run.row("deliveries", UNSURE))] = row_of_sent(UNSURE, 17, attempts=2, **known)
     run.views["promo_conversion"][0].update(sent=2, audience=200, click_through_rate=1 / 200)
+
+
+@allowed
+def what_nobody_could_see_is_posted_again_as_its_policy_wants(run: Recorded) -> None:
+    _post_again(run, 39)
+
+
+@breaks(3)
+def what_nobody_could_see_is_posted_again_while_its_sender_may_yet_speak(run: Recorded) -> None:
+    _post_again(run, 34)
 
 
 @breaks(2)
@@ -1111,6 +1245,11 @@ def a_log_that_was_frozen_told_where_it_had_ended(run: Recorded) -> None:
 
 
 @allowed
+def somebody_was_forgotten(run: Recorded) -> None:
+    forget(run)
+
+
+@allowed
 def a_truncated_log_was_noticed(run: Recorded) -> None:
     run.truncation = truncation()
 
@@ -1143,6 +1282,11 @@ def ask_in_vain(run: Recorded) -> None:
         run.ask(number, 38, "tap", tap(f"vain-{number}", 502, token(PROMO)), None)
 
 
+def of_nobody(run: Recorded) -> None:
+    forget(run).people = [777]
+    run.about.update(faults=["forget"])
+
+
 EMPTY: list[tuple[str, Change]] = [
     ("judged by no deliveries", lambda run: run.log.__delitem__(slice(2, None))),
     ("judged by no acts answered OK", lambda run: [r.update(status=503) for r in answers(run)]),
@@ -1166,7 +1310,8 @@ EMPTY: list[tuple[str, Change]] = [
     ),
     ("the tail of no log was cut off", lambda run: run.about.update(faults=["truncate"])),
     ("campaign promos never came into the log", lambda run: plan(run, 1).update(since=None)),
-    ("somebody was forgotten", lambda run: run.log.append(forgetting())),
+    ("nobody was forgotten", lambda run: run.about.update(faults=["forget"])),
+    ("nobody was forgotten", of_nobody),
 ]
 
 
@@ -1186,10 +1331,6 @@ def only_first(run: Recorded, what: str) -> None:
 def all_kinds(run: Recorded, drawn: str) -> None:
     kinds = ["kill", "freeze", "net", "sandbox", "clock", "redeliver", "garbage", "truncate"]
     run.about.update(faults=kinds, plan=[{"kind": drawn}])
-
-
-def forgetting() -> Json:
-    return event("user.forgotten", "at-1", 139, {"request_id": "at-1", "forgotten_at": iso(139)})
 
 
 @pytest.mark.parametrize(("reason", "change"), EMPTY, ids=[reason for reason, _ in EMPTY])

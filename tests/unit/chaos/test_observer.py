@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -41,6 +43,36 @@ async def test_the_log_is_read_anew_where_the_cluster_is_still_finding_itself(
 
     assert await watcher.messages() == found
     assert answers == []
+
+
+class _Lagging:
+    """A log of two messages, and a consumer led by a server that hears late of the second."""
+
+    def __init__(self) -> None:
+        self.left = [1, 2]
+
+    async def stream_info(self, _: str) -> object:
+        return SimpleNamespace(state=SimpleNamespace(last_seq=2))
+
+    async def add_consumer(self, *_: object) -> object:
+        return SimpleNamespace(name="x", num_pending=1)
+
+    async def delete_consumer(self, *_: object) -> None:
+        """Nothing is left of it."""
+
+    async def pull_subscribe_bind(self, **_: object) -> "_Lagging":
+        return self
+
+    async def fetch(self, *_: object, **__: object) -> list[object]:
+        place = SimpleNamespace(stream=self.left.pop(0))
+        meta = SimpleNamespace(sequence=place, timestamp=datetime.now(UTC), num_pending=0)
+        return [SimpleNamespace(metadata=meta, subject="x", headers=None, data=b"{}")]
+
+
+async def test_the_log_is_read_to_its_end_where_a_consumer_does_not_know_it_yet() -> None:
+    found = await observer.messages(cast("Any", _Lagging()))
+
+    assert [message["seq"] for message in found] == [1, 2]
 
 
 async def test_samples_go_on_after_one_that_failed_and_one_that_hung(

@@ -93,3 +93,13 @@ def test_an_upgrade_goes_on_beside_the_faults_and_alone() -> None:
 
     assert [(fault.kind, fault.seconds) for fault in alone] == [("roll", 60)]
     assert beside == [*alone, *draw(5, 60, ["kill"])]
+
+
+def test_whoever_folds_is_slow_until_the_end_and_only_where_that_is_asked_for() -> None:
+    stalled = draw(5, 60, ["stall"])
+
+    assert [(fault.kind, fault.target, fault.at + fault.seconds) for fault in stalled] == [
+        ("delay", "analytics-0", 60), ("delay", "analytics-1", 60)
+    ]  # fmt: skip
+    assert draw(5, 10, ["stall"]) == []
+    assert draw(5, 60, ["stall", "kill"]) == [*stalled, *draw(5, 60, ["kill"])]
