@@ -9,7 +9,7 @@ PYPROJECTS := pyproject.toml contracts/pyproject.toml deploy/local/pyproject.tom
 	$(wildcard services/*/pyproject.toml)
 SOURCES := contracts deploy/images deploy/observability deploy/local services tests
 # On a NATS server of your own all tests share one log: one after the other.
-PARALLEL := $(if $(NATS_URL),,-n 4 --dist loadgroup)
+PARALLEL := $(if $(NATS_URL),,-n 4)
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-containers images base-image server-images bench growth chaos soak \

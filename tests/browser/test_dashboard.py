@@ -5,7 +5,6 @@ With `SCREENSHOTS` set to a folder, the pictures of the README are taken on the 
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from contracts.examples import example
 from harness.logs import Log
 from harness.showcase import PERSON, story
 from harness.waiting import until
+from harness.warm import Warm
 from stack.ports import free_port
-from stack.process import Process
 
 DESKTOP, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 844}
 PAGES = {
@@ -81,20 +80,21 @@ async def dashboard(
         "POSTGRES_DSN": postgres_dsn,
         "FINGERPOST_HTTP_PORT": str(port),
     }
-    command = (sys.executable, "-m", "analytics")
-    process = Process("analytics", command, log=tmp_path / "a.log", environment=environment)
-    process.start()
+    process = Warm("analytics", "analytics", log=tmp_path / "a.log", environment=environment)
     address = f"http://127.0.0.1:{port}"
-    await process.answers(f"{address}/readyz", 60)
 
     async def checkpoint() -> int:
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"{address}/metrics")).text
         return int(float(text.split("\nfingerpost_projection_checkpoint ")[1].split()[0]))
 
-    await until(checkpoint, lambda seen: seen == len(told), seconds=60)
-    yield address
-    await process.stop()
+    process.start()
+    try:
+        await process.answers(f"{address}/readyz", 60)
+        await until(checkpoint, lambda seen: seen == len(told), seconds=60)
+        yield address
+    finally:
+        await process.stop()
 
 
 class Reader:

@@ -24,7 +24,7 @@ def main(module: str, ear: socket.socket) -> None:
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        request, files, *_ = socket.recv_fds(ear, _LONGEST_REQUEST, 2)
+        request, files, *_ = socket.recv_fds(ear, _LONGEST_REQUEST, 3)
         if not request:
             sys.exit()
         if os.fork() == 0:
@@ -33,25 +33,25 @@ def main(module: str, ear: socket.socket) -> None:
             os.close(file)
 
 
-def _watch(request: Any, telling: int, log: int) -> None:
+def _watch(request: Any, telling: int, out: int, err: int) -> None:
     """Return in the child; whoever forked it tells its id and, once it ended, how."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
-        return _begin(request, log)
+        return _begin(request, out, err)
     os.write(telling, str(pid).encode())
     _, status = os.waitpid(pid, 0)
     os.write(telling, str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 
 
-def _begin(request: Any, log: int) -> None:
+def _begin(request: Any, out: int, err: int) -> None:
     """Have what a new process has: a session, files, words and variables of its own."""
     os.setsid()
     # Ignored where the tests run in the background of a shell.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(os.devnull).open("rb") as nothing:
-        for number, file in enumerate((nothing.fileno(), log, log)):
+        for number, file in enumerate((nothing.fileno(), out, err)):
             os.dup2(file, number)
     os.closerange(_FIRST_OF_ITS_OWN, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()

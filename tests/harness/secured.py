@@ -40,8 +40,12 @@ class SecuredNats:
 
     def command(self, user: str, command: Sequence[str | Path]) -> list[str]:
         """Return `command`, as a process that has the credentials of `user`."""
-        own = (f"NATS_URL={self.url(user)}", "FINGERPOST_PROVISION=false")
+        own = (f"{name}={value}" for name, value in self.environment(user).items())
         return ["env", *own, *map(str, command)]
+
+    def environment(self, user: str) -> dict[str, str]:
+        """Return the variables by which a process has the credentials of `user`."""
+        return {"NATS_URL": self.url(user), "FINGERPOST_PROVISION": "false"}
 
     def provision(self) -> None:
         """Make the log's stream, consumers and buckets as an administrator does."""

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 
 from contracts.campaign import Campaign, Kind, Variant
@@ -130,7 +131,7 @@ def _acts(
             yield example(CtaClicked, **here, source_id=tap, clicked_at=moment)
         moment += timedelta(minutes=2)
         if plan.kind == "promo" and moment < now and chance.random() < 0.5:
-            update = int.from_bytes(tap.encode()[-6:])
+            update = int.from_bytes(blake2b(tap.encode(), digest_size=6).digest())
             yield example(BotStarted, **here, update_id=update, started_at=moment)
             if chance.random() < 2 * share:
                 yield _payment(chance, here, tap, moment + timedelta(minutes=4))

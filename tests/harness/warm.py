@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,13 +39,20 @@ class Warm(Process):
         self._variables = environment
 
     def _launch(self, log: IO[bytes]) -> Child:
-        variables = dict(os.environ if self._variables is None else self._variables)
-        request = json.dumps({"words": self._words, "environment": variables}).encode()
-        told, telling = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with telling:
-            files = [telling.fileno(), log.fileno()]
-            socket.send_fds(_nursery(self._words[0]).ear, [request], files)
-        return _Forked(told)
+        variables = os.environ if self._variables is None else self._variables
+        return forked(self._words, variables, log, log)
+
+
+def forked(
+    words: Sequence[str], environment: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+) -> Child:
+    """Run a module with its arguments, whose name is the first of `words`."""
+    request = json.dumps({"words": words, "environment": dict(environment)}).encode()
+    told, telling = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with telling:
+        files = [telling.fileno(), out.fileno(), err.fileno()]
+        socket.send_fds(_nursery(words[0]).ear, [request], files)
+    return _Forked(told)
 
 
 class _Forked:

@@ -1,9 +1,6 @@
 """`report`: the conversion table in the terminal, equal to what analysts read."""
 
-import asyncio
 import json
-import os
-import sys
 from datetime import timedelta
 from decimal import Decimal
 
@@ -24,6 +21,7 @@ from contracts.events import (
 )
 from contracts.examples import CHANNEL, PROMO_DELIVERY, PROMO_VARIANT, SLOT, example
 from contracts.ids import delivery_id
+from harness.commands import run_command
 from harness.histories import plan
 from harness.logs import Log
 
@@ -139,15 +137,11 @@ async def test_the_command_answers_in_json_and_its_exit_status_says_what_it_coul
     assert (await run(database, "report", "promos", "--since", "soon"))[0] == 2
 
 
-async def run(database: Database, *words: str) -> tuple[int | None, str]:
+async def run(database: Database, *words: str) -> tuple[int, str]:
     """Run a command, which needs no log; return its exit status and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "analytics", *words),
-        env={**os.environ, "POSTGRES_DSN": database.dsn, "NATS_URL": "nats://127.0.0.1:1"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    environment = {"POSTGRES_DSN": database.dsn, "NATS_URL": "nats://127.0.0.1:1"}
+    ended = await run_command("analytics", *words, environment=environment)
+    return ended.status, ended.out
 
 
 async def test_what_cannot_be_told_is_refused_with_the_remedy(

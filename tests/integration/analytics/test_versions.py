@@ -1,8 +1,6 @@
 """Versions of the tables: built beside the live one, compared, swapped, verified, dropped."""
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable
 
 import asyncpg
@@ -16,6 +14,7 @@ from analytics.versions import Versions
 from chassis.console import RefusedError
 from contracts.events import CtaClicked
 from contracts.examples import example
+from harness.commands import run_command
 from harness.histories import every_event
 from harness.logs import Log
 
@@ -358,15 +357,9 @@ async def test_a_build_that_was_stopped_at_any_point_goes_on_there(
 
 
 async def command(database: Database, nats_url: str, *words: str) -> tuple[int, str, str]:
-    environment = {**os.environ, "NATS_URL": nats_url, "POSTGRES_DSN": database.dsn}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "analytics", *words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    environment = {"NATS_URL": nats_url, "POSTGRES_DSN": database.dsn}
+    ended = await run_command("analytics", *words, environment=environment)
+    return ended.status, ended.out, ended.err
 
 
 async def test_the_commands_by_their_exit_statuses(

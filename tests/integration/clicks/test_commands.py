@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from clicks.domain.updates import WANTED
+from harness.commands import run_command
 from stack.ports import free_port
 
 NOWHERE = "nats://127.0.0.1:1"
@@ -17,14 +16,8 @@ NOWHERE = "nats://127.0.0.1:1"
 
 async def run(environment: Mapping[str, str], *words: str) -> tuple[int, str, str]:
     """Run the command; return its exit status and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "clicks", *words),
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complained = await asyncio.wait_for(process.communicate(), 40)
-    return process.returncode or 0, said.decode(), complained.decode()
+    ended = await run_command("clicks", *words, environment=environment)
+    return ended.status, ended.out, ended.err
 
 
 async def asked(environment: Mapping[str, str], act: str) -> dict[str, Any]:

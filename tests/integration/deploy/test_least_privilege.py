@@ -1,13 +1,9 @@
 """The whole of Fingerpost, each service with no more rights than `deploy/` gives it."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from subprocess import run
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,6 +13,7 @@ from analytics.analysts import admit_analysts
 from analytics.store import Store
 from analytics.versions import Versions
 from contracts.events import CtaClicked, MessageSent
+from harness.commands import run_command
 from harness.logs import Log, open_log
 from harness.secured import SecuredNats
 from harness.secured_stack import ANALYST, ANALYTICS, dsn_of, make_roles, secured_stack
@@ -66,7 +63,7 @@ async def commands_work(stack: LocalStack, nats: SecuredNats, log: Log) -> None:
     """What operators run has the rights of its service; to forget, those of its own user."""
     taps = await log.events(CtaClicked)
     person = next(tap.user_id for tap in taps if tap.user_id)
-    told = partial(asyncio.to_thread, command, stack, nats)
+    told = partial(command, stack, nats)
 
     assert (await told("scheduler", "scheduler", "list"))["campaigns"]
     assert await told("scheduler", "scheduler", "describe", CAMPAIGN)
@@ -81,21 +78,15 @@ async def commands_work(stack: LocalStack, nats: SecuredNats, log: Log) -> None:
     await told("analytics", "analytics", "verify")
 
 
-def command(stack: LocalStack, nats: SecuredNats, user: str, service: str, *words: str) -> object:
+async def command(
+    stack: LocalStack, nats: SecuredNats, user: str, service: str, *words: str
+) -> Any:
     dsn = dsn_of(ANALYTICS, stack.postgres_dsn)
-    ended = run(
-        nats.command(
-            user, [f"POSTGRES_DSN={dsn}", sys.executable, "-m", service, *words, "--json"]
-        ),
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
-    assert "ermissions" not in ended.stderr, words
-    return json.loads(ended.stdout.splitlines()[-1] if service == "x" else ended.stdout)
+    environment = {**nats.environment(user), "POSTGRES_DSN": dsn}
+    ended = await run_command(service, *words, "--json", environment=environment)
+    assert ended.status == 0, (words, ended)
+    assert "ermissions" not in ended.err, words
+    return ended.document
 
 
 REFUSED = (

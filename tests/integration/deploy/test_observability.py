@@ -26,10 +26,7 @@ from stack.people import Audience
 
 READING_SECONDS = 6
 
-pytestmark = [
-    pytest.mark.timeout(300),  # all of it starts in the first test
-    pytest.mark.xdist_group("observed"),  # and once only
-]
+pytestmark = pytest.mark.timeout(300)  # all of it starts in the first test
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ import pytest_asyncio
 
 from contracts.events import CtaClicked, GuideDue, MessageSent, PromoDue
 from contracts.ids import DeliveryId
+from harness.commands import run_command
 from harness.logs import open_log
 from harness.sandboxes import AUDIT_CHAT
 from harness.secured import SecuredNats
@@ -71,16 +71,16 @@ async def test_a_restored_log_posts_nothing_twice_and_finds_what_was_posted_sinc
         lost = gone.deliveries
 
         await nats.server.start()
-        command(nats, "admin", "chassis.backup", "restore", str(backup))
+        back_up(nats, "restore", backup)
         nats.provision()
         await start(stack, "scheduler")
         wanted = ("--from", gone.first.isoformat(), "--to", gone.last.isoformat(), "--yes")
         for campaign in ("trading-guides", "premium-promos"):
-            command(nats, "scheduler", "scheduler", "backfill", campaign, *wanted)
+            await command(nats, "scheduler", "scheduler", "backfill", campaign, *wanted)
         due = await until(partial(dues, stack), lambda said: lost <= said, seconds=60)
         await stack.services["scheduler"].stop()  # so that the posts can be counted
         declared = json.loads(
-            sender_command(stack, nats, "uncertain", "declare", "--actor", "test", "--json")
+            await sender_command(stack, nats, "uncertain", "declare", "--actor", "test", "--json")
         )
         for service in ("sender", "clicks", "analytics"):
             stack.services[service].start()
@@ -110,7 +110,7 @@ async def live_and_lose_the_log(
         group.create_task(Audience(sandbox, CAMPAIGNS, seed=5).read(25))
         await until(partial(sent, stack), lambda said: len(said) >= BEFORE, seconds=90)
         backup.parent.mkdir()
-        await asyncio.to_thread(command, nats, "admin", "chassis.backup", "save", str(backup))
+        await asyncio.to_thread(back_up, nats, "save", backup)
         saved = json.loads((backup / "EVENTS" / "backup.json").read_text())["state"]["last_seq"]
         before = sum(number <= saved for number in (await sequences(stack)).values())
         enough = before + SINCE
@@ -134,9 +134,9 @@ async def the_tables_follow(stack: LocalStack, nats: SecuredNats) -> None:
 
     await until(halted, lambda text: "created anew" in text, seconds=60)
     rebuild = ("rebuild", "--accept-differences")
-    await asyncio.to_thread(command, nats, "analytics", "analytics", *rebuild, stack=stack)
+    await command(nats, "analytics", "analytics", *rebuild, stack=stack)
     await stack.ready("analytics")
-    await asyncio.to_thread(command, nats, "analytics", "analytics", "verify", stack=stack)
+    await command(nats, "analytics", "analytics", "verify", stack=stack)
     connection = await asyncpg.connect(stack.postgres_dsn)
     try:
         states = await connection.fetch(
@@ -204,25 +204,24 @@ async def posts(sandbox: Sandbox) -> list[tuple[int, int]]:
     return [post for chat in await channels(sandbox) for post in await posts_in(sandbox, chat)]
 
 
-def sender_command(stack: LocalStack, nats: SecuredNats, *words: str) -> str:
+async def sender_command(stack: LocalStack, nats: SecuredNats, *words: str) -> str:
     """Run a command of the sender by a person: the sender may not ask for all that is due."""
-    return command(nats, "admin", "sender", *words, stack=stack)
+    return await command(nats, "admin", "sender", *words, stack=stack)
 
 
-def command(
-    nats: SecuredNats, user: str, module: str, *words: str, stack: LocalStack | None = None
+async def command(
+    nats: SecuredNats, user: str, service: str, *words: str, stack: LocalStack | None = None
 ) -> str:
     """Run what the runbook says, and return what it prints."""
     own = {}
     if stack:
         own = {**stack._settings(), "POSTGRES_DSN": dsn_of(ANALYTICS, stack.postgres_dsn)}
-    ended = run(
-        nats.command(user, [sys.executable, "-m", module, *words]),
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
-    return ended.stdout
+    ended = await run_command(service, *words, environment={**own, **nats.environment(user)})
+    assert ended.status == 0, (words, ended)
+    return ended.out
+
+
+def back_up(nats: SecuredNats, *words: str | Path) -> None:
+    """Run what saves and restores the log, as the runbook says."""
+    command = [sys.executable, "-m", "chassis.backup", *words]
+    run(nats.command("admin", command), check=True, capture_output=True, timeout=120)

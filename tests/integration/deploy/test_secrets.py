@@ -1,11 +1,8 @@
 """Secrets stay where they are: not in a log, an event, a metric or a page, whatever goes wrong."""
 
 import base64
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from subprocess import run
 from urllib.parse import quote
 
 import asyncpg
@@ -14,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from harness import secured
+from harness.commands import run_command
 from harness.logs import open_log
 from harness.secured_stack import ANALYTICS, PASSWORDS, SecuredNats, secured_stack
 from harness.waiting import until
@@ -183,21 +181,17 @@ BAD_SETTINGS = (
 
 
 @pytest.mark.parametrize(("service", "wrong"), BAD_SETTINGS)
-def test_a_wrong_setting_is_told_without_its_value(service: str, wrong: dict[str, str]) -> None:
+async def test_a_wrong_setting_is_told_without_its_value(
+    service: str, wrong: dict[str, str]
+) -> None:
     good = {
         "TELEGRAM_BOT_TOKEN": "7000001:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "FINGERPOST_CTA_KEYS": "k1:some-key",
         "POSTGRES_DSN": "postgresql://x@localhost/x",
     }
-    ended = run(
-        [sys.executable, "-m", service],
-        env={**os.environ, **good, **wrong},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
-    assert ended.returncode == 78, ended.stderr
-    assert next(iter(wrong)) in ended.stderr
-    assert SECRET not in ended.stdout + ended.stderr
+    ended = await run_command(service, environment={**good, **wrong})
+
+    assert ended.status == 78, ended.err
+    assert next(iter(wrong)) in ended.err
+    assert SECRET not in ended.out + ended.err

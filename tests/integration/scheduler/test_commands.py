@@ -1,12 +1,10 @@
 """`python -m scheduler COMMAND` against a real nats-server and a real scheduler."""
 
 import asyncio
-import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,12 +31,13 @@ from contracts.events import (
 )
 from contracts.ids import delivery_id
 from harness import waiting
+from harness.commands import Ended, run_command
 from harness.logs import Log, open_log
 from harness.plans import CHANNELS, campaign
+from harness.warm import Warm
 from scheduler.console import inquiries, orders, requests
 from scheduler.console.answers import Difference
 from stack.ports import free_port
-from stack.process import Process
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -46,35 +45,14 @@ DAY = timedelta(days=1)
 ME = "me@here"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A command that ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
 class Shell:
     """Runs commands as an operator does, in any pod."""
 
     def __init__(self, nats_url: str) -> None:
-        self._environment = {**os.environ, "NATS_URL": nats_url}
+        self._environment = {"NATS_URL": nats_url}
 
     async def __call__(self, *arguments: str) -> Ended:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "scheduler", *arguments),
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return Ended(process.returncode or 0, out.decode(), err.decode())
+        return await run_command("scheduler", *arguments, environment=self._environment)
 
     async def json(self, *arguments: str) -> Any:
         """Return the one JSON document that a command answers."""
@@ -88,9 +66,9 @@ class Shell:
 async def replica(folder: Path, nats_url: str) -> AsyncIterator[None]:
     """Run a scheduler without a campaign file."""
     port = free_port()
-    process = Process(
+    process = Warm(
         "replica",
-        [sys.executable, "-m", "scheduler"],
+        "scheduler",
         log=folder / "replica.log",
         environment={
             **os.environ,

@@ -2,11 +2,8 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +12,7 @@ from faststream.exceptions import NackMessage
 
 from chassis.clock import utc_now
 from contracts.events import MessageFailed, MessageSent, MessageSkipped, PromoDue
+from harness.commands import Ended, run_command
 from harness.logs import Log
 from harness.sandboxes import AUDIT_CHAT, BOT_ID, BOT_TOKEN, CHANNEL, Stage
 from harness.sending import CTA_KEY, Sending, due_now
@@ -22,28 +20,8 @@ from harness.waiting import until
 from sender.handlers import deliver, take_up_resolved
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A command that ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
 async def run(*arguments: str, **environment: str) -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sender", *arguments),
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    return await run_command("sender", *arguments, environment=environment)
 
 
 async def selftest(stage: Stage, *arguments: str) -> Ended:
