@@ -8,7 +8,7 @@ from contracts.ids import DeliveryId
 from contracts.subjects import SENT, messages_of
 from sender.domain.channels import Move
 from sender.domain.deliveries import Delivery, fold, initial
-from sender.domain.looking import Trail, trail
+from sender.domain.looking import Trail, stands_by, trail
 
 _LONG_BEFORE = timedelta(days=8)
 """How far back a last message of a channel is looked for: a weekly campaign has one by then."""
@@ -48,11 +48,12 @@ class Ledger:
         standing = await self._reader.last(claim.subject)
         known = claim.last_known_message_id is not None and moved is None
         since = claim.claimed_at - (_JUST_BEFORE if known else _LONG_BEFORE)
-        sent = [
-            (entry.sequence, entry.envelope.data)
-            for entry in await self._reader.replay((SENT,), since=since)
-            if isinstance(entry.envelope.data, MessageSent)
-        ]
+        sent = []
+        # One after the other: of all channels' messages of a week only this one's are kept.
+        async for entry in self._reader.follow(SENT, since=since, stop_at_end=True):
+            event = entry.envelope.data
+            if isinstance(event, MessageSent) and stands_by(event, claim, moved):
+                sent.append((entry.sequence, event))
         if standing is None:
             return trail(claim, 0, sent, moved=moved)
         age = await self._reader.time() - standing.stored_at

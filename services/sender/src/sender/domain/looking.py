@@ -106,17 +106,18 @@ def trail(
     """
     if moved and claimed_as < moved.sequence:
         return Trail(None, moved=True)
-    here = [
-        (place, event)
-        for place, event in sent
-        if (str(event.chat_id) == moved.to if moved else event.channel == claim.channel)
-    ]
+    here = [(place, event) for place, event in sent if stands_by(event, claim, moved)]
     ids = {number for place, event in here if place < claimed_as for number in _ids(event)}
     if claim.last_known_message_id is not None and moved is None:
         ids.add(claim.last_known_message_id)
     before = max(ids, default=None)
     later = frozenset(number for _, event in here for number in _ids(event)) - ids
     return Trail(before, frozenset(n for n in later if before is None or n > before), age)
+
+
+def stands_by(event: MessageSent, claim: MessageClaimed, moved: Move | None) -> bool:
+    """Whether a message stands in the chat where the claimed one may stand."""
+    return str(event.chat_id) == moved.to if moved else event.channel == claim.channel
 
 
 def _ids(event: MessageSent) -> tuple[int, ...]:
