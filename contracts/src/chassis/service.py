@@ -260,7 +260,6 @@ class Service:
     async def _check_log(self) -> None:
         if self._client is None or not self._client.is_connected:
             raise RuntimeError("NATS is not connected")
-        # By its answer the leader shows that there is one.
         found = await leaders_info(self._client.jetstream(timeout=1), EVENTS.name)
         metrics.COPIES.set(copies(found))
         metrics.COPIES_WANTED.set(found.config.num_replicas or 1)

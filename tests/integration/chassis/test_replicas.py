@@ -21,7 +21,7 @@ from nats.js.errors import Error as JetStreamError
 
 from chaos.cluster import make_cluster
 from chassis.clock import utc_now
-from chassis.log import LogUnavailableError, Publisher, Reader
+from chassis.log import LogSilentError, LogUnavailableError, Publisher, Reader
 from chassis.topology import ensure_bucket, ensure_stream
 from clicks.catalogue import Catalogue
 from contracts.events import (
@@ -48,15 +48,21 @@ BY_HAND = KeyValueConfig(CLICKS_STRIPE.name, replicas=REPLICAS, direct=True)
 _FROZEN_SECONDS = 10.0
 """A follower that hears nothing for 4 to 9 s wants to lead (nats-server, raft.go)."""
 _WAKING_SECONDS = 1.5
+_UNHEARD_SECONDS = 4.0
 _AWAY = (LogUnavailableError, JetStreamError, nats.errors.Error, TimeoutError)
 
 
 @dataclass
 class Replicas:
-    """The log by way of each server; the last of them leads nothing, and is frozen and woken."""
+    """The log by way of each server; the last of them leads nothing, and is frozen and woken.
+
+    `leader` is the log by way of the one that leads it, `others` are the processes of the others.
+    """
 
     logs: list[Log]
     last: int
+    leader: Log
+    others: list[int]
 
     async def while_it_wakes(
         self, say: Callable[[Log], Awaitable[object]], ask: Callable[[Log], Awaitable[T]]
@@ -100,7 +106,13 @@ async def replicas(tmp_path: Path) -> AsyncIterator[Replicas]:
         infos = [await js.stream_info(name) for name in (EVENTS.name, f"KV_{BY_HAND.bucket}")]
         leaders = {info.cluster.leader for info in infos if info.cluster}
         last = next(server.member for server in cluster if server.member.name not in leaders)
-        yield Replicas(sorted(logs.values(), key=logs[last.name].__eq__), last.process.pid)
+        leader = infos[0].cluster.leader if infos[0].cluster else None
+        yield Replicas(
+            sorted(logs.values(), key=logs[last.name].__eq__),
+            last.process.pid,
+            logs[str(leader)],
+            [each.member.process.pid for each in cluster if each.member.name != leader],
+        )
 
 
 async def test_nothing_that_is_in_the_log_is_said_not_to_be_there(replicas: Replicas) -> None:
@@ -165,3 +177,18 @@ async def test_a_bucket_is_read_where_it_is_written_whoever_made_it(replicas: Re
     )
 
     assert {entry.value for entry in found} == {b"kept"}
+
+
+async def test_a_leader_that_hears_nobody_does_not_say_what_is_not_there(
+    replicas: Replicas,
+) -> None:
+    """Cut off from the others it names itself for ten seconds more, and they may have another."""
+    for other in replicas.others:
+        os.kill(other, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(_UNHEARD_SECONDS)
+        with pytest.raises(LogSilentError):
+            await replicas.leader.reader.last(example(ChannelDisabled).subject)
+    finally:
+        for other in replicas.others:
+            os.kill(other, signal.SIGCONT)

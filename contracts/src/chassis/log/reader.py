@@ -39,7 +39,7 @@ _IDLE_CONSUMER_SECONDS = 5.0
 _PAUSE = 0.5
 _LAGGING = (0.02, 0.1, 0.3, 1.0, 1.0)
 """Pauses in which a replica of the log may catch up with its leader."""
-_PLACING = 100
+_PLACING = 30
 """Consumers made in vain, at most: the server places each at random, on one replica of three."""
 
 log = logger(__name__)
@@ -253,7 +253,7 @@ async def _of_leader(
             if delivery.server in (None, leader):
                 yield delivery
                 return
-    raise nats.errors.Error("no consumer came to read where the log's leader is")
+    raise nats.errors.Error(f"{leader}, which leads the log, takes no consumer")
 
 
 async def _leader(js: JetStreamContext) -> str | None:

@@ -36,6 +36,7 @@ from analytics.feed import Feed, FeedError
 from analytics.postgres import Postgres
 from analytics.schema import ANALYSTS
 from chassis.clock import Clock
+from chassis.leader import leaders_info
 from chassis.service import Connection
 from chassis.topology import Moved, NotKeptError, move_out, moved_out, note_moved
 from contracts.events import CampaignDefined
@@ -214,7 +215,7 @@ class Archiving:
         return decode(there).identity != decode(record.message).identity
 
     async def _created(self) -> str:
-        info = await self._log.js.stream_info(EVENTS.name)
+        info = await leaders_info(self._log.js, EVENTS.name)
         return info.created.isoformat() if info.created else ""
 
     async def _bound(self) -> Bound:

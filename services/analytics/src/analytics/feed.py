@@ -21,6 +21,7 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from analytics.domain.messages import Message
+from chassis.leader import leaders_info
 from contracts.streams import Consumer, Stream
 
 MOST = 2_000
@@ -31,6 +32,7 @@ _HEARTBEAT_SECONDS = 1
 _SILENCE_SECONDS = 3.0
 _ACK_SECONDS = 5
 _LOOK_SECONDS = 0.1
+_BEHIND_SECONDS = 30.0
 _RESETS = 3
 _IDLE_SECONDS = 60.0
 _HEARTBEAT, _EXPIRED, _NOBODY = "100", "408", "503"
@@ -173,10 +175,14 @@ class Feed:
         """
         self._silent = 0.0
         await self._ask()
+        patience = asyncio.get_running_loop().time() + _BEHIND_SECONDS
         while not (self._buffer or self._problem):
             if not await self._more():
+                await leaders_info(self._js, self._stream)  # so that it was no leader of the past
                 return not self._buffer
-            if not self._buffer:
+            if asyncio.get_running_loop().time() > patience:
+                self.end("the server of the log that hands over its events stays behind the others")
+            elif not self._buffer:
                 await self._listen(_LOOK_SECONDS)
         return False
 

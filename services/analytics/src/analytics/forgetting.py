@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nats.js import JetStreamContext
+from nats.js.api import ClusterInfo
 from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
@@ -39,6 +40,7 @@ from analytics.postgres import Postgres
 from analytics.schema import ANALYSTS, name_of
 from analytics.schema.tables import STRETCHES
 from chassis.clock import Clock
+from chassis.leader import leads
 from chassis.service import Connection
 from contracts.events import ConversionRecorded, ForgetRequested, UserForgotten
 from contracts.streams import EVENTS
@@ -410,8 +412,8 @@ async def _people_on(js: JetStreamContext, subject: str) -> set[int]:
         said = json.loads(answer.data)
         if "state" not in said:
             raise JetStreamError(description=f"the log tells no subjects: {said.get('error')}")
-        if not said.get("cluster", {"leader": "alone"}).get("leader"):
-            raise JetStreamError(description="nobody leads the log now")  # see `leaders_info`
+        if "cluster" in said and not leads(ClusterInfo.from_response(said["cluster"])):
+            raise JetStreamError(description="nobody leads the log now")
         found = said["state"].get("subjects") or {}
         tokens |= {name.split(".")[2] for name in found}
         seen, total = seen + len(found), said.get("total", 0) if found else 0

@@ -30,7 +30,7 @@ class History:
         return bool(self._past or self._present or self._feed.waiting)
 
     async def exhausted(self) -> bool:
-        """Whether archive and log, as it was when this was asked, have nothing to be taken."""
+        """Wait for something to be taken; True once it is certain that nothing is, see `Feed`."""
         await self._read()
         return self._over and not self._present and await self._feed.exhausted()
 

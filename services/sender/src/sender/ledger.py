@@ -25,8 +25,8 @@ class Ledger:
 
     async def state_of(self, delivery: DeliveryId) -> Delivery:
         """Return the fold of what the log says; raises LogSilentError."""
-        subjects = messages_of(delivery)
-        if not any([await self._reader.last(subject) for subject in subjects]):
+        subjects = [one for one in messages_of(delivery) if await self._reader.last(one)]
+        if not subjects:
             return initial
         envelopes = [entry.envelope for entry in await self._reader.replay(subjects)]
         return fold((envelope.data, envelope.time) for envelope in envelopes)
