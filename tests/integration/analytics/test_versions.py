@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import asyncpg
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from analytics.builder import Progress
 from analytics.console import commands, report
 from analytics.console.answers import Rebuilt, Verification
+from analytics.domain.versions import Build, Task
+from analytics.projector import Projector
 from analytics.schema import FOLD
 from analytics.versions import Versions
 from chassis.console import RefusedError
@@ -17,8 +20,9 @@ from contracts.examples import example
 from harness.commands import run_command
 from harness.histories import every_event
 from harness.logs import Log
+from harness.waiting import until
 
-from .conftest import CaughtUp, Database, Following
+from .conftest import CaughtUp, Database, Following, running
 
 
 def taps(number: int, name: str = "tap") -> list[CtaClicked]:
@@ -390,3 +394,29 @@ async def test_the_commands_by_their_exit_statuses(
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     status, _, err = await command(nowhere, nats_url, "quarantine", "list")
     assert (status, "POSTGRES_DSN" in err) == (69, True)
+
+
+async def test_who_waits_to_build_what_another_built_and_folds_on_stands_by(
+    log: Log, database: Database, following: Following, caught_up: CaughtUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It looked while the other made the tables: they were there, and not live yet."""
+    late = Projector(database.dsn)
+    looked = [Build(1, new=False)]
+    look = late._task
+
+    async def task() -> Task:
+        return looked.pop() if looked else await look()
+
+    async def word() -> str | None:
+        with suppress(RuntimeError):  # it is not ready yet
+            return await late.check()
+        return None
+
+    monkeypatch.setattr(late, "_task", task)
+    await log.say(*every_event())
+    async with following():
+        await caught_up()
+        async with running(late, log.connection):
+            await until(word, lambda said: said == "standing by")
+    assert not looked

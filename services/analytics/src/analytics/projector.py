@@ -150,7 +150,11 @@ class Projector:
             raise HaltError(problem, remedy) from error
 
     async def _task(self) -> Task:
-        async with connect(self._dsn, "catalogue") as connection:
+        async with (
+            connect(self._dsn, "catalogue") as connection,
+            # As of one moment: what another one makes meanwhile would be there, and not live.
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             return task(await Versions(connection).all(), schema.FOLD)
 
     async def _begin(self, version: int) -> None:
@@ -166,7 +170,10 @@ class Projector:
         """Build a version of this release's tables beside what is live, and give it to analysts."""
         self._problem = f"version {version} is being built by another replica"
         async with Store.open(self._dsn, version) as store:
-            await self._lead(store)
+            while not await store.lead():
+                await asyncio.sleep(_PAUSE_SECONDS)
+                if isinstance(await self._task(), Follow):
+                    return  # who built it was faster, and folds on
             versions = Versions(store.connection)
             if new and version not in {known.number for known in await versions.all()}:
                 await versions.create(version)
