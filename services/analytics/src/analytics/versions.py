@@ -8,7 +8,6 @@ import asyncio
 import json
 import random
 import re
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -24,7 +23,7 @@ _FOLD = re.compile(r"fold ([0-9]+),")
 _OLDEST_FOLD = 1
 """Of the first release, whose comment does not say it."""
 
-_HOLD_SECONDS = 0.7
+_HOLD_MILLISECONDS = 700
 """Shorter than Postgres waits before it looks for a deadlock (1 s): a query that waits for a view,
 while this waits for another one that the query has read, is never told of it."""
 _TRIES = 300
@@ -51,6 +50,25 @@ WHERE relnamespace = to_regnamespace($1) AND relkind = 'v' AND relname <> ALL($2
 _OURS = """
 SELECT relname FROM pg_class
 WHERE relnamespace = to_regnamespace($1) AND relkind = 'v' AND relname = ANY($2)
+"""
+# Each change changes nothing, and takes the lock that a real one will need. All of them by one
+# statement: a process that is slow to say the next would hold the first views for too long.
+_HOLD = f"""
+DO $$
+DECLARE
+    over constant timestamptz := clock_timestamp() + interval '{_HOLD_MILLISECONDS} ms';
+    name text;
+    rest int;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[{{names}}]::text[] LOOP
+        rest := extract(epoch FROM over - clock_timestamp()) * 1000;
+        IF rest <= 0 THEN
+            RAISE lock_not_available USING MESSAGE = 'readers hold the views';
+        END IF;
+        PERFORM set_config('lock_timeout', rest::text, true);
+        EXECUTE format('ALTER VIEW {schema.ANALYSTS}.%I OWNER TO CURRENT_USER', name);
+    END LOOP;
+END $$
 """
 _GRANTS = """
 SELECT format('GRANT %s ON %s TO %s', privilege_type, $1::regclass,
@@ -136,11 +154,12 @@ class Versions:
         async def exchange() -> None:
             if old is not None:
                 before = schema.name_of(old)
-                await self._connection.execute(
-                    # The first release's versions lack the column.
-                    f"ALTER TABLE {before}.checkpoint"
-                    " ADD COLUMN IF NOT EXISTS replaced_at timestamptz"
-                )
+                # The first release's versions lack the column. To add it locks readers out, also
+                # where it is there: those that read one of the views and wait for this one.
+                if "replaced_at" not in (await self._checkpoint(before) or {}):
+                    await self._connection.execute(
+                        f"ALTER TABLE {before}.checkpoint ADD COLUMN replaced_at timestamptz"
+                    )
                 # The lock of this row keeps the old version where it is.
                 held = await self._connection.fetchval(
                     f"UPDATE {before}.checkpoint SET replaced_at = clock_timestamp()"  # noqa: S608
@@ -222,16 +241,7 @@ class Versions:
         found = [name for (name,) in await self._connection.fetch(_OURS, schema.ANALYSTS, names)]
         # In another order each time: one of them suits those who read several views at once.
         random.shuffle(found)
-        over = time.monotonic() + _HOLD_SECONDS
-        for name in found:
-            left = round((over - time.monotonic()) * 1000)
-            if left <= 0:
-                raise asyncpg.LockNotAvailableError("readers hold the views")
-            await self._connection.execute(f"SET LOCAL lock_timeout = {left}")
-            # Changes nothing, and takes the lock that the change will need.
-            await self._connection.execute(
-                f"ALTER VIEW {schema.ANALYSTS}.{name} OWNER TO CURRENT_USER"
-            )
+        await self._connection.execute(_HOLD.format(names=", ".join(f"'{name}'" for name in found)))
 
     async def _patiently(self, change: Callable[[], Awaitable[Any]]) -> None:
         """Make a change in one transaction, again and again until no reader is in its way."""
