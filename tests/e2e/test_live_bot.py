@@ -35,15 +35,15 @@ async def test_a_bot_of_ones_own_posts_and_counts_without_a_public_address(tmp_p
             (guide, *_) = await until(lambda: people.messages(CHANNEL), bool)
             (promo, *_) = await until(lambda: people.messages(OTHER_CHANNEL), bool)
 
-            followed = await people.tap(READER, CHANNEL, guide["message_id"])
-            tapped = await people.tap(READER, OTHER_CHANNEL, promo["message_id"])
-
+            async with open_log(stack.nats_url) as log:
+                followed = await people.tap(READER, CHANNEL, guide["message_id"])
+                await until(lambda: log.events(BotStarted), bool)  # so that it stands first
+                tapped = await people.tap(READER, OTHER_CHANNEL, promo["message_id"], wait=20)
+                starts = await until(lambda: log.events(BotStarted), lambda seen: len(seen) == 2)
+                (click,) = await log.events(CtaClicked)
             assert (followed.kind, tapped.kind, tapped.answered) == ("url", "callback", True)
             assert followed.started
             assert tapped.started
-            async with open_log(stack.nats_url) as log:
-                starts = await until(lambda: log.events(BotStarted), lambda seen: len(seen) == 2)
-                (click,) = await log.events(CtaClicked)
             assert {start.user_id for start in starts} == {READER}
             assert click.delivery == starts[1].delivery
             private = await until(

@@ -6,7 +6,6 @@ outside of Fingerpost; at the end the conversion table must say the same.
 
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 
 from sandbox.client import Sandbox
@@ -18,7 +17,7 @@ from stack.supervisor import say
 CAMPAIGNS = Path("deploy/campaigns/default.yaml")
 _EVERY = "5s"
 _READING_SECONDS = 25
-_SETTLE_SECONDS = 20
+_SETTLE_SECONDS = 60
 _ITS_OWN = ("TELEGRAM_", "NATS_", "POSTGRES_", "GUIDES_", "PROMOS_", "FINGERPOST_")
 
 
@@ -53,13 +52,12 @@ async def play(stack: LocalStack, seconds: float = _READING_SECONDS) -> int:
         audience = Audience(sandbox, CAMPAIGNS)
         await audience.read(seconds)
         await stack.services["scheduler"].stop()
-        posted = await audience.count_posts()
-    differences = partial(audience.tally.differences, posted=posted)
-    table = await settled_table(stack.postgres_dsn, differences, _SETTLE_SECONDS)
+        table = await settled_table(stack.postgres_dsn, audience.differences, _SETTLE_SECONDS)
+        differences = await audience.differences(table)
     say(f"\n{show(table)}\n")
-    for difference in differences(table):
+    for difference in differences:
         say(f"WRONG: {difference}")
-    if differences(table):
+    if differences:
         return 1
     say(f"right: the table says what people did: {audience.tally.summary()}")
     return 0

@@ -18,6 +18,8 @@ from stack.secrets import load_or_make
 
 SERVICES = ("scheduler", "sender", "clicks", "analytics")
 _READY_SECONDS = 60
+_LONGEST_SECONDS = 300
+"""For one that is at work: all start at once, on a machine that may be slow."""
 Starter = Callable[[], Awaitable[None]]
 Command = Callable[[str, Mapping[str, str]], Sequence[str]]
 """Returns what starts the service of that name, which will find this environment."""
@@ -102,7 +104,8 @@ class LocalStack:
 
     async def ready(self, name: str) -> None:
         """Wait until a service says that it is ready; raises StartError."""
-        await self.services[name].answers(f"{self.urls[name]}/readyz", _READY_SECONDS)
+        url = f"{self.urls[name]}/readyz"
+        await self.services[name].answers(url, _READY_SECONDS, longest=_LONGEST_SECONDS)
 
     async def stop(self) -> None:
         """Stop all: first what speaks, last what keeps."""
@@ -137,7 +140,8 @@ class LocalStack:
 
     async def _start_sandbox(self, sandbox: Process) -> None:
         sandbox.start()
-        await sandbox.answers(f"{self.urls['sandbox']}/control/healthz", _READY_SECONDS)
+        url = f"{self.urls['sandbox']}/control/healthz"
+        await sandbox.answers(url, _READY_SECONDS, longest=_LONGEST_SECONDS)
         channels = (*self.options.guides, *self.options.promos)
         async with Sandbox(self.urls["sandbox"]) as client:
             await scene.set_scene(client, self._bot_token(), channels)

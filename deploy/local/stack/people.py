@@ -26,7 +26,9 @@ _CHANCE_TO_TAP = 0.35
 _CHANCE_TO_REPEAT = 0.2
 _CHANCE_TO_PAY = 0.5
 _LONGEST_THOUGHT = 2.0
-_PATIENCE_SECONDS = 40.0
+_PATIENCE_SECONDS = 120.0
+_ANSWER_SECONDS = 20.0
+"""Longer than Telegram lets a bot answer a tap."""
 _BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 
 
@@ -63,6 +65,13 @@ class Audience:
                         self._read[chat] = message["message_id"]
                         self._react(reactions, chat, message)
                 await asyncio.sleep(_LOOK_SECONDS)
+
+    async def differences(self, table: Mapping[Key, Mapping[str, object]]) -> list[str]:
+        """Return a line for each number of `table` that is not what happened up to now.
+
+        What is due already may still be posted while somebody waits for the tables.
+        """
+        return self.tally.differences(table, await self.count_posts())
 
     async def count_posts(self) -> Counter[Key]:
         """Count what really stands in the channels."""
@@ -103,7 +112,9 @@ class Audience:
         creative = self._creatives[_as_seen(message["text"])]
         deeds = self.tally.of(self._key(chat, message))
         deeds.clicks += 1
-        tap = await self._sandbox.tap(person, chat, message["message_id"], row, wait=60)
+        tap = await self._sandbox.tap(
+            person, chat, message["message_id"], row, wait=_ANSWER_SECONDS
+        )
         if tap.kind == "url":
             unanswered = await _follow(tap.url)
             deeds.doubtful += unanswered

@@ -25,7 +25,10 @@ from stack.process import Process, StartError
 
 _OPEN_TO_ALL = Path("/var/lib/fingerpost")
 _USER = "fingerpost"
-_START_SECONDS = 30
+_START_SECONDS = 120
+"""After a kill -9 it first writes all its files to the disk."""
+_LEFT_BEHIND = "pre-existing shared memory block"
+"""What it ends with while a child of one that was killed has not heard of it."""
 
 
 class PostgresServer:
@@ -68,7 +71,9 @@ class PostgresServer:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.1)
             if not self.process.running:
-                break
+                if _LEFT_BEHIND not in self.process.tail():
+                    break
+                self.process.start()
         raise StartError(f"postgres did not start\n{self.process.tail()}")
 
     def remove(self) -> None:

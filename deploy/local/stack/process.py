@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
@@ -87,7 +88,8 @@ class Process:
         self._end_leftover()
         with self._log.open("ab") as log:
             self._child = self._launch(log)
-        self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+        with suppress(psutil.NoSuchProcess):  # it has ended already, and leaves nothing behind
+            self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
 
     def _launch(self, log: IO[bytes]) -> Child:
         return subprocess.Popen(  # noqa: S603  our own command line
@@ -134,8 +136,9 @@ class Process:
             await self.ended(_STOP_SECONDS)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to this process, and to no other."""
-        os.kill(self.pid, number)
+        """Send a signal to this process, and to no other; one that just ended hears nothing."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     async def ended(self, seconds: float) -> None:
         """Wait until the process ended; raises TimeoutError."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -34,13 +34,13 @@ async def read_table(dsn: str) -> Table:
 
 
 async def settled_table(
-    dsn: str, differences: Callable[[Table], Sequence[str]], seconds: float
+    dsn: str, differences: Callable[[Table], Awaitable[Sequence[str]]], seconds: float
 ) -> Table:
     """Return the table once it shows no `differences`, or as it stands after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         table = await read_table(dsn)
-        if not differences(table) or asyncio.get_running_loop().time() > deadline:
+        if not await differences(table) or asyncio.get_running_loop().time() > deadline:
             return table
         await asyncio.sleep(_LOOK_SECONDS)
 

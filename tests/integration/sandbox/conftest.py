@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.waiting import until
 from sandbox.client import Sandbox
 
 LOCAL = Path(__file__).parents[3] / "deploy" / "local"
@@ -30,7 +31,7 @@ class Served:
 
     def end(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @contextmanager
@@ -98,6 +99,14 @@ class Stage:
         """Post into the channel; the message's id."""
         message = await self.call("sendMessage", chat_id=self.channel, text=text, **parameters)
         return int(message["message_id"])
+
+    async def polled(self) -> None:
+        """Wait until a poll that confirms all there is has reached the server."""
+
+        async def pending() -> int:
+            return int((await self.sandbox.updates(self.bot_id))["pending_count"])
+
+        await until(pending, lambda count: count == 0)
 
     async def updates(self, kind: str | None = None, seconds: int = 0) -> list[Any]:
         """Take all pending updates; only those of a kind when one is named."""

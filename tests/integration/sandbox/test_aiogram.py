@@ -76,10 +76,10 @@ async def test_a_dropped_connection_is_the_ambiguous_kind(bot: Bot, stage: Stage
 
 
 async def test_a_late_answer_times_out_after_the_effect(bot: Bot, stage: Stage) -> None:
-    await stage.sandbox.plan_fault("late", "sendMessage", chat_id=stage.channel, seconds=3)
+    await stage.sandbox.plan_fault("late", "sendMessage", chat_id=stage.channel, seconds=60)
 
     with pytest.raises(TelegramNetworkError, match="timeout"):
-        await bot.send_message(stage.channel, "hello", request_timeout=1)
+        await bot.send_message(stage.channel, "hello", request_timeout=3)
 
     assert len(await stage.sandbox.messages(stage.channel)) == 1
 
@@ -163,10 +163,12 @@ async def test_payments_and_links_validate(bot: Bot, stage: Stage) -> None:
     assert info.url == ""
 
 
-async def test_a_second_poller_ends_the_first(bot: Bot) -> None:
+async def test_a_second_poller_ends_the_first(bot: Bot, stage: Stage) -> None:
+    await stage.sandbox.post(stage.channel, "news")
+    (update,) = await bot.get_updates()
 
-    first = asyncio.create_task(bot.get_updates(timeout=10))
-    await asyncio.sleep(0.2)
+    first = asyncio.create_task(bot.get_updates(offset=update.update_id + 1, timeout=30))
+    await stage.polled()
     second = asyncio.create_task(bot.get_updates(timeout=1))
 
     with pytest.raises(TelegramConflictError, match="terminated by other getUpdates"):

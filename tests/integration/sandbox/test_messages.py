@@ -181,6 +181,7 @@ async def test_floods_are_429_with_retry_after() -> None:
     with serving() as served:
         stage = Stage(served.url, 1)
         await stage.set_up()
+        await stage.sandbox.set_limits(chat_per_second=0.01)  # so that no turn comes back meanwhile
         answers = await asyncio.gather(
             *(stage.answer("sendMessage", chat_id=stage.channel, text="x") for _ in range(6))
         )
@@ -191,8 +192,9 @@ async def test_floods_are_429_with_retry_after() -> None:
 
     assert sorted(status for status, _ in answers) == [200] * 4 + [429] * 2
     refused = next(body for status, body in answers if status == 429)
-    assert refused["description"] == "Too Many Requests: retry after 1"
-    assert refused["parameters"] == {"retry_after": 1}
+    seconds = refused["parameters"]["retry_after"]
+    assert refused["description"] == f"Too Many Requests: retry after {seconds}"
+    assert 1 <= seconds <= 100
     assert [call["status"] for call in calls].count(429) == 2
 
 

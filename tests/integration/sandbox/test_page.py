@@ -13,6 +13,7 @@ from playwright.async_api import Page, async_playwright, expect
 from .conftest import Stage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_PATIENCE_MS = 30_000
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
@@ -21,6 +22,7 @@ async def page() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1100, "height": 760})
+        expect.set_options(timeout=_PATIENCE_MS)
         yield page
         await browser.close()
 

@@ -14,7 +14,7 @@ PRICE = [{"label": "Month", "amount": 250}]
 
 async def answer_one(stage: Stage, kind: str, method: str, **answer: Any) -> dict[str, Any]:
     """Wait for one update of a kind and answer it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (found := await stage.updates(kind, seconds=2)):
             pass
     await stage.call(method, **{f"{kind}_id": found[0]["id"]}, **answer)

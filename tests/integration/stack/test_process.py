@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.waiting import until
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
 from stack.process import Process, StartError
@@ -67,7 +68,7 @@ async def test_a_process_that_ends_instead_of_answering_shows_its_last_words(
 
 BUSY = """
 import http.server, sys, time
-for number in range(20):
+for number in range(60):
     print("read", number, flush=True)
     time.sleep(0.1)
 class Ready(http.server.BaseHTTPRequestHandler):
@@ -87,7 +88,7 @@ async def test_a_process_that_is_at_work_is_waited_for_and_that_is_said(
     with pytest.raises(StartError, match="busy was not ready"):
         await process.answers(f"http://127.0.0.1:{port}/", 0.5)
 
-    await process.answers(f"http://127.0.0.1:{port}/", 0.5, longest=60)
+    await process.answers(f"http://127.0.0.1:{port}/", 2, longest=60)
 
     await process.kill()
     assert "busy is at work, and not ready yet: read" in capsys.readouterr().err
@@ -115,6 +116,27 @@ async def test_postgres_starts_below_a_folder_that_nobody_can_enter(tmp_path: Pa
         await server.process.stop()
         assert server.process.exit_status == 0
         server.remove()
+
+
+async def test_postgres_starts_though_a_child_of_a_killed_one_lingers(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres", port=free_port(), password="tests")
+    await server.start()
+    child = psutil.Process(server.process.pid).children()[0]
+    child.suspend()
+    await server.process.kill()
+
+    starting = asyncio.create_task(server.start())
+    await until(lambda: asyncio.sleep(0, server.process.tail()), _refused)
+    child.resume()
+    await starting
+
+    assert server.process.running
+    await server.process.stop()
+    server.remove()
+
+
+def _refused(said: str) -> bool:
+    return "pre-existing shared memory block" in said
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
