@@ -282,7 +282,7 @@ class Adversary:
         subject = f"{fault.details['subject']}.chaos-garbage-{self._garbage}"
         shape = fault.details["shape"]
         content = unfit(subject) if shape == _UNFIT else _UNREADABLE[shape]
-        said = await self.observer.js.publish(
+        said = await self.observer.patient.publish(
             subject, content, headers={"Chaos": "garbage", "Nats-Msg-Id": subject}
         )
         self._note(number, "garbage", fault.target, subject=subject, sequence=said.seq)

@@ -20,7 +20,7 @@ from stack.scene import BOT_USERNAME
 _PEOPLE = 3
 _PHASES = ("telling", "guarding", "erasing")
 """Where the command, and whoever folds, may be killed: what it says on its way."""
-_LIMIT_SECONDS = 120.0
+_LIMIT_SECONDS = 400.0
 _LOOK_SECONDS = 0.002
 _PAUSE_SECONDS = 0.2
 _PAID = "conversion.recorded."

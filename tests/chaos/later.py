@@ -78,7 +78,7 @@ async def _forgotten(observer: Observer, history: History) -> None:
     """Wait until the log takes a message again that it had; raises TimeoutError."""
     headers = {"Chaos": "garbage", "Nats-Msg-Id": OPENING}
     async with asyncio.timeout(_FORGOTTEN_SECONDS):
-        while (said := await observer.js.publish(OPENING, b"", headers=headers)).duplicate:
+        while (said := await observer.patient.publish(OPENING, b"", headers=headers)).duplicate:
             await asyncio.sleep(_SHORT)
     history.add(
         "fault", number=None, kind="garbage", target="log", subject=OPENING, sequence=said.seq
@@ -87,5 +87,5 @@ async def _forgotten(observer: Observer, history: History) -> None:
 
 async def _remember(observer: Observer, window: timedelta) -> None:
     """Let the log know an event again for so long."""
-    config = (await observer.js.stream_info(STREAM)).config
-    await observer.js.update_stream(config.evolve(duplicate_window=window.total_seconds()))
+    config = (await observer.patient.stream_info(STREAM)).config
+    await observer.patient.update_stream(config.evolve(duplicate_window=window.total_seconds()))

@@ -23,6 +23,7 @@ AWAY = (nats.errors.Error, JetStreamError, OSError, TimeoutError)
 _GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _SAMPLE_SECONDS = 0.5
 _PATIENCE = 2.0
+_LONG_PATIENCE = 30.0
 _BATCH = 500
 _READING_SECONDS = 60.0
 _LONGEST_LOOK = 15.0
@@ -34,6 +35,8 @@ class Observer:
 
     def __init__(self, client: Client, dsn: str, history: History) -> None:
         self.js: JetStreamContext = client.jetstream(timeout=_PATIENCE)
+        self.patient: JetStreamContext = client.jetstream(timeout=_LONG_PATIENCE)
+        """For what must be known to be done: a busy machine may take long to answer."""
         self.checkpoint = 0
         self.log_last = 0
         self._dsn = dsn
@@ -84,7 +87,10 @@ class Observer:
 
     async def _status(self) -> tuple[int, int] | None:
         with contextlib.suppress(*_GONE):
-            async with asyncio.timeout(_PATIENCE), _postgres(self._dsn) as connection:
+            async with (
+                asyncio.timeout(_PATIENCE),
+                _postgres(self._dsn, _PATIENCE) as connection,
+            ):
                 row = await connection.fetchrow(
                     "SELECT version, checkpoint FROM fingerpost.projection_status"
                 )
@@ -96,7 +102,7 @@ class Observer:
         ends = asyncio.get_running_loop().time() + _READING_SECONDS
         while True:
             try:
-                return await messages(self.js)
+                return await messages(self.patient)
             except AWAY as error:
                 if asyncio.get_running_loop().time() > ends:
                     raise
@@ -137,8 +143,8 @@ def _content(data: bytes) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _postgres(dsn: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(dsn, timeout=_PATIENCE)
+async def _postgres(dsn: str, patience: float = _LONG_PATIENCE) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(dsn, timeout=patience)
     try:
         yield connection
     finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Mode = Literal["pass", "delay", "cut", "half_open"]
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _CHUNK = 65_536
 _RESET = struct.pack("ii", 1, 0)
@@ -91,19 +92,20 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._mode == "cut":
-            writer.transport.abort()
-            return
         try:
-            there = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+            if self._mode != "cut":
+                with contextlib.suppress(OSError):
+                    there = await asyncio.open_connection("127.0.0.1", self._target)
+                    await self._join((reader, writer), there)
+        finally:
             writer.transport.abort()
-            return
-        connection = _Connection(writer, there[1])
+
+    async def _join(self, here: _Streams, there: _Streams) -> None:
+        connection = _Connection(here[1], there[1])
         self._connections.add(connection)
         flows = (
-            asyncio.create_task(self._flow(reader, there[1], connection)),
-            asyncio.create_task(self._flow(there[0], writer, connection)),
+            asyncio.create_task(self._flow(here[0], there[1], connection)),
+            asyncio.create_task(self._flow(there[0], here[1], connection)),
         )
         try:
             await asyncio.wait(flows)

@@ -20,7 +20,7 @@ from chaos.history import History, now, write_lines
 from chaos.later import an_hour_later
 from chaos.observer import Observer, open_observer, tables
 from chaos.people import People, Strangers
-from chaos.plan import FORGET, LATER, TRUNCATE, draw
+from chaos.plan import FORGET, LATER, REPLICAS, TRUNCATE, draw
 from chaos.truncation import truncate
 from chaos.world import CTA_KEY, QUARANTINE, SEND_TIMEOUT, WEBHOOK_SECRET, World, open_world
 from stack.scene import BOT_ID, BOT_USERNAME
@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 Beside = Callable[[World, Observer], Coroutine[Any, Any, None]]
 """What goes on beside a run, for ever."""
 
-_START_ALLOWANCE = 25.0
-"""The campaigns end so long after the services began to start, and the minutes of the run."""
+_START_ALLOWANCE = 15.0
+"""The campaigns end so long after the schedulers began to start, and the minutes of the run."""
 _STRANGERS_EVERY = 1.2
 _PROGRESS_SECONDS = 5.0
 
@@ -69,10 +69,13 @@ async def run(order: Order, say: Say, *, beside: Beside | None = None) -> Path:
 async def _play(
     order: Order, world: World, history: History, say: Say, beside: Beside | None
 ) -> None:
+    # Who has the plan starts last: it is to last for the run, however long the others take.
+    schedulers = [name for name in REPLICAS if name.startswith("scheduler")]
+    await world.start([name for name in REPLICAS if name not in schedulers])
     end = float(int(now() + _START_ALLOWANCE + order.seconds))
     written = file_of(datetime.fromtimestamp(end, UTC).isoformat())
     world.plan.write_text(yaml.safe_dump(written))
-    await world.start()
+    await world.start(schedulers)
     people = People(world.people, world.front.url, history, order.seed)
     async with open_observer(world.nats_urls, world.postgres.dsn, history) as observer:
         watching = asyncio.create_task(observer.watch())

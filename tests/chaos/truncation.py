@@ -9,6 +9,7 @@ import json
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ were lost, so that the log passes the checkpoint again, as another one."""
 PROJECTORS = ("stays", "comes before the log grows", "comes after it grew")
 """Whether the projector runs while the tail is lost, or when it is started again. At last the log
 is as long as ever, and only what stands at the checkpoint tells that it is another one."""
-_READY_SECONDS = 60
-_HALT_SECONDS = 20
+_READY_SECONDS = 120
+_HALT_SECONDS = 120
+_PATIENCE = 30
 _STILL_SECONDS = 3
 """In which a projector that did not halt would fold on."""
 _LOOK_SECONDS = 0.2
@@ -97,8 +99,8 @@ class _Scene:
         await self._server.start()
         last_before = await self._say(events[kept:_BEFORE])
         checkpoint_before = await self._folded(last_before)
-        await self._analytics.answers(self._ready, _READY_SECONDS)
-        rows_before, ready_before = await self._rows(), (await self._readiness())[0]
+        rows_before = await self._rows()
+        ready_before, _ = await self._once(lambda status, _: status == httpx.codes.OK)
         if projector != PROJECTORS[0]:
             await self._analytics.stop()
         await self._server.process.stop()
@@ -136,7 +138,7 @@ class _Scene:
         """Say events as they were said before; return the log's last sequence."""
         client = await nats.connect(self._server.url)
         try:
-            js: JetStreamContext = client.jetstream()
+            js: JetStreamContext = client.jetstream(timeout=_PATIENCE)
             for event in events:
                 # Another id: the server remembers those of the last hour.
                 document = json.dumps(event["data"]).encode()
@@ -175,10 +177,14 @@ class _Scene:
 
     async def _halted(self) -> tuple[int | None, str]:
         """Wait until readiness names the log as the problem, or for as long as it may take."""
+        return await self._once(lambda code, said: code != httpx.codes.OK and "rebuild" in said)
+
+    async def _once(self, good: Callable[[int | None, str], bool]) -> tuple[int | None, str]:
+        """Return what readiness says once it is `good`, or after as long as that may take."""
         deadline = now() + _HALT_SECONDS
         while True:
             status, said = await self._readiness()
-            if (status != httpx.codes.OK and "rebuild" in said) or now() > deadline:
+            if good(status, said) or now() > deadline:
                 return status, said
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -187,4 +193,4 @@ class _Scene:
 
 
 async def _connect(dsn: str) -> Any:
-    return await asyncpg.connect(dsn, timeout=5)
+    return await asyncpg.connect(dsn, timeout=_PATIENCE)

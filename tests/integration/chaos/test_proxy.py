@@ -31,7 +31,7 @@ async def proxy() -> AsyncIterator[Proxy]:
     yield proxy
     await proxy.stop()
     server.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*tasks)
 
 
@@ -53,12 +53,12 @@ async def connect(proxy: Proxy) -> AsyncIterator[Connect]:
 
 async def say(pair: Pair, line: bytes) -> bytes:
     pair[1].write(line)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await pair[0].readexactly(2 * len(line))
 
 
 async def ended(pair: Pair) -> bool:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         try:
             return await pair[0].read() == b""
         except ConnectionError:
@@ -74,7 +74,7 @@ async def test_an_end_is_passed_on_after_what_was_said(connect: Connect) -> None
     writer.write(b"hello\n")
     writer.write_eof()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b"hello\nhello\n"
 
 
@@ -112,3 +112,25 @@ async def test_a_half_open_link_swallows_and_passes_nothing_after_it(
 
     assert await ended(pair)
     assert await say(await connect(), b"again\n") == b"again\nagain\n"
+
+
+async def test_stopped_while_it_reaches_for_its_target_it_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch, proxy: Proxy, connect: Connect
+) -> None:
+    reaching = asyncio.Event()
+
+    async def never(*_: object) -> Pair:
+        reaching.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    pair = await connect()
+    await say(pair, b"hello\n")
+    there = asyncio.open_connection("127.0.0.1", proxy.port)
+    monkeypatch.setattr(asyncio, "open_connection", never)
+    waiting = await there
+    await reaching.wait()
+
+    await proxy.stop()
+
+    assert await ended(waiting)
+    waiting[1].close()
