@@ -84,7 +84,7 @@ async def dashboard(
     address = f"http://127.0.0.1:{port}"
 
     async def checkpoint() -> int:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             text = (await client.get(f"{address}/metrics")).text
         return int(float(text.split("\nfingerpost_projection_checkpoint ")[1].split()[0]))
 
@@ -174,7 +174,7 @@ async def test_the_keyboard_reaches_everything_and_the_focus_is_seen(
     await page.keyboard.press("Tab")
     assert await page.evaluate(focused) == "Skip to the content"
     await page.keyboard.press("Enter")
-    assert await page.evaluate("document.activeElement.id") == "main"
+    await expect(page.locator("#main")).to_be_focused()
 
     reached: list[str] = []
     for _ in range(30):

@@ -118,7 +118,7 @@ def started(service: str, environment: Mapping[str, str]) -> CompletedProcess[st
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 

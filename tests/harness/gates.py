@@ -89,10 +89,15 @@ async def _gate(
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = await asyncio.open_connection(parts.hostname, parts.port)
-        flows = [asyncio.ensure_future(pass_on((reader, writer), server))]
+        try:
+            await join((reader, writer), await asyncio.open_connection(parts.hostname, parts.port))
+        finally:
+            writer.close()
+
+    async def join(client: Streams, server: Streams) -> None:
+        flows = [asyncio.ensure_future(pass_on(client, server))]
         if answers:
-            flows.append(asyncio.ensure_future(_pump(server[0], writer)))
+            flows.append(asyncio.ensure_future(_pump(server[0], client[1])))
         try:
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -100,7 +105,6 @@ async def _gate(
                 flow.cancel()
             await asyncio.gather(*flows, return_exceptions=True)
             server[1].close()
-            writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(serve(reader, writer))

@@ -101,7 +101,7 @@ class Replica:
 
     async def ready(self) -> None:
         """Wait until it says that it is ready."""
-        await self.process.answers(f"{self.url}/readyz", 20)
+        await self.process.answers(f"{self.url}/readyz", 60)
 
     async def problems(self) -> dict[str, str]:
         """Return what readiness says is wrong."""

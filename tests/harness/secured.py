@@ -18,6 +18,7 @@ AUTHORIZATION = Path(__file__).parents[2] / "deploy" / "nats" / "authorization.c
 USERS = ("scheduler", "sender", "clicks", "analytics", "forget", "provision", "backup", "admin")
 PASSWORDS = {user: f"password-of-{user}-in-nats" for user in USERS}
 _ASKS_AS = {"forget": "analytics"}
+_PATIENCE_SECONDS = 30
 
 
 class SecuredNats:
@@ -62,6 +63,7 @@ class SecuredNats:
             inbox_prefix=inbox_of(_ASKS_AS.get(user, user)),
             error_cb=asking.remember,
             allow_reconnect=False,
+            connect_timeout=_PATIENCE_SECONDS,
         )
         try:
             yield asking
@@ -100,8 +102,8 @@ class Asking:
 
     async def _answered(self) -> None:
         """Wait until a refusal of what was sent would have come."""
-        await self.client.flush(5)  # its PING may overtake what is to be sent
-        await self.client.flush(5)
+        await self.client.flush(_PATIENCE_SECONDS)  # its PING may overtake what is to be sent
+        await self.client.flush(_PATIENCE_SECONDS)
 
     def _refused(self, what: str) -> bool:
         return any(f"permissions violation for {what}" in said for said in self._refusals)

@@ -21,6 +21,8 @@ from harness.warm import Warm
 from stack.ports import free_port
 from stack.process import Process
 
+_PATIENCE = 20
+
 
 class Sender:
     """One `python -m sender`; a `cold` one starts from nothing, for those who measure a start."""
@@ -69,7 +71,7 @@ class Sender:
 
     async def metric(self, name: str) -> float:
         """Return the value of a metric without labels."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=_PATIENCE) as client:
             text = (await client.get(f"{self.url}/metrics")).text
         return next(
             float(line.split()[1]) for line in text.splitlines() if line[: len(name)] == name
@@ -81,19 +83,21 @@ class Sender:
 
     async def problem(self, check: str) -> str:
         """Return what readiness says of `check`."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=_PATIENCE) as client:
             answer = await client.get(f"{self.url}/readyz")
         return str(answer.json()["checks"][check])
 
     async def standing(self) -> tuple[int, str]:
         """Return the status of readiness, and what it says of the lease."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=_PATIENCE) as client:
             answer = await client.get(f"{self.url}/readyz")
         return answer.status_code, answer.json()["checks"]["lease"]
 
     def said(self, event: str) -> list[float]:
         """Return when it logged `event`, in seconds of the Unix epoch."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
+        # The last line may be only begun.
+        whole = self.log.read_text(errors="replace").split("\n")[:-1]
+        lines = [json.loads(line) for line in whole if line[:1] == "{"]
         found = [line["timestamp"] for line in lines if line["event"] == event]
         return [datetime.fromisoformat(at).timestamp() for at in found]
 

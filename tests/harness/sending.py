@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chassis.clock import utc_now
@@ -24,6 +24,10 @@ from sender.telegram import Telegram
 from sender.witness import Witness
 
 CTA_KEY = "0123456789abcdef"
+QUARANTINE = timedelta(seconds=45)
+"""Nobody waits for it, see `later`. A third of it is what the log may take to have a claim."""
+_BELOW_ABSENT = timedelta(seconds=1)
+"""How long a message below an album is to be absent, which is waited for."""
 UNLIMITED = Limits(
     shares={"guide": 1, "promo": 1, "withdrawal": 1},
     per_second=10_000,
@@ -58,7 +62,7 @@ async def open_sender(
     *,
     audit_chat: str | None = None,
     send_timeout: timedelta = timedelta(seconds=10),
-    quarantine: timedelta = timedelta(seconds=1),
+    quarantine: timedelta = QUARANTINE,
 ) -> AsyncIterator[Sending]:
     """Yield a sender without its lanes."""
     chats = Chats()
@@ -77,7 +81,7 @@ async def open_sender(
         limiter=limiter,
         witness=witness,
         channels=Channels(log.publisher, log.reader, chats, utc_now, bot=MAIN_BOT, bot_id=BOT_ID),
-        follow_ups=FollowUps(telegram, limiter, witness, quarantine),
+        follow_ups=FollowUps(telegram, limiter, witness, _BELOW_ABSENT),
         signer=signer,
         public_url=None,
         room=Room(UNLIMITED.per_second),
@@ -92,6 +96,11 @@ async def open_sender(
     await lane.channels.recall()
     yield Sending(desk, telegram, stage, log)
     await telegram.close()
+
+
+def later(desk: Desk, by: timedelta = QUARANTINE) -> Desk:
+    """Return the desk as it is when so much time has passed."""
+    return replace(desk, clock=lambda: desk.clock() + by)
 
 
 def due_now(number: int = 0, channel: int = CHANNEL, **overrides: object) -> PromoDue:

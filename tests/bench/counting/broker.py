@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from harness.servers import connected
 
@@ -23,6 +25,7 @@ _KINDS = {
     "$KV.": "renewal",
 }
 _LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 60
 _OF_THE_SERVER = ("_INBOX.", "$JS.EVENT.", "$SRV.")
 
 
@@ -59,7 +62,10 @@ class Traffic:
 class Broker:
     """Counts what clients send to one nats-server."""
 
-    def __init__(self, monitor: str) -> None:
+    _hearing: Subscription
+
+    def __init__(self, client: Client, monitor: str) -> None:
+        self._client = client
         self._monitor = monitor
         self._kinds = Counter[str]()
 
@@ -67,15 +73,15 @@ class Broker:
     @asynccontextmanager
     async def observed(cls, url: str, monitor: str) -> AsyncIterator["Broker"]:
         """Count from now on."""
-        broker = cls(monitor)
         async with connected(url) as client:
-            await client.subscribe(">", cb=broker._hear)
-            await client.flush()
+            broker = cls(client, monitor)
+            broker._hearing = await client.subscribe(">", cb=broker._hear)
             yield broker
 
     async def traffic(self) -> Traffic:
         """Return all so far; connections of one name are added up, those without left out."""
-        async with httpx.AsyncClient() as client:
+        await self._heard()
+        async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
             answer = await client.get(f"{self._monitor}/connz", params={"limit": 1_000})
         sent = Counter[str]()
         for connection in answer.raise_for_status().json()["connections"]:
@@ -83,7 +89,13 @@ class Broker:
                 sent[name] += connection["in_msgs"]
         return Traffic(sent, Counter(self._kinds))
 
-    async def settled(self, kind: str, count: int, seconds: float = 20) -> Traffic:
+    async def _heard(self) -> None:
+        """Wait until all was heard that the server sent us before it answers."""
+        await self._client.flush(_PATIENCE_SECONDS)
+        while self._hearing.pending_msgs:
+            await asyncio.sleep(0)
+
+    async def settled(self, kind: str, count: int, seconds: float = _PATIENCE_SECONDS) -> Traffic:
         """Return all so far once so much of a kind was heard; raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while self._kinds[kind] < count:

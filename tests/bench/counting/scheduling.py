@@ -30,10 +30,10 @@ async def _by(replicas: int) -> list[Count]:
         for number in range(replicas):
             replica = ours.scheduler(log, ready=_READY_SECONDS, name=f"replica-{number}")
             await stack.enter_async_context(replica)
-        at = datetime.fromtimestamp(math.ceil(time.time()) + _LEAD_SECONDS, UTC)
-        await log.define([defined("counted", every=_EVERY, at=at, channels=CHANNELS)])
         async with Broker.observed(log.url, log.monitor) as broker:
             before = await broker.traffic()
+            at = datetime.fromtimestamp(math.ceil(time.time()) + _LEAD_SECONDS, UTC)
+            await log.define([defined("counted", every=_EVERY, at=at, channels=CHANNELS)])
             await log.holds(1 + CHANNELS, seconds=_LEAD_SECONDS + _STORE_SECONDS)
             told = await broker.settled("guide.due", replicas * CHANNELS, _STORE_SECONDS)
             found = told.since(before)

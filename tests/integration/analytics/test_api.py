@@ -165,7 +165,7 @@ async def test_programs_that_ask_much_take_neither_the_pages_nor_the_readiness(
                 await blocker.execute("LOCK TABLE fingerpost_v1.clicks")
                 asked = [asking.create_task(client.get("/v1/clicks")) for _ in range(20)]
                 await until(lambda: _waiting(database), lambda number: number >= 3)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):  # the table stays locked meanwhile
                     async with reports.connection() as page:
                         assert await page.fetchval("SELECT 1") == 1
                     pages = [asking.create_task(_read_slowly(reports)) for _ in range(20)]

@@ -14,6 +14,7 @@ from typing import Any
 import nats
 import nats.errors
 import pytest
+from nats.js.api import ConsumerConfig
 from nats.js.errors import Error as JetStreamError
 
 from analytics.archive import Archive, Record
@@ -730,7 +731,9 @@ async def test_who_reads_what_is_to_be_removed_is_waited_for(
     await log.say(*story(2))
     async with following():
         await caught_up()
-        reader = await log.js.pull_subscribe("message.>", stream="EVENTS", durable=None)
+        # By itself it would go after 5 s in which nobody asks.
+        config = ConsumerConfig(inactive_threshold=600)
+        reader = await log.js.pull_subscribe("message.>", stream="EVENTS", config=config)
         with pytest.raises(
             UnavailableError, match="nothing was removed from the log: the consumer"
         ):

@@ -109,5 +109,6 @@ async def end_whoever_holds_a_lock(dsn: str) -> None:
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'fingerpost-analytics-console'"
+        " AND datname = current_database()"
     )
     await connection.close()

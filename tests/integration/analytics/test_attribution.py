@@ -67,6 +67,7 @@ async def told(database: Database, query: str, *values: Any) -> list[tuple[Any, 
     return ordered([c._replace(credit=c.credit.normalize()) for c in found])
 
 
+@pytest.mark.timeout(300)
 @given(histories(40), st.sampled_from([1, 3, 30]))
 @settings(
     max_examples=40,
@@ -91,6 +92,7 @@ def test_any_history_is_credited_as_by_definition(
     asyncio.run(check())
 
 
+@pytest.mark.timeout(300)
 @given(histories(40))
 @settings(
     max_examples=15,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import nats.errors
 import pytest
+from nats.js.errors import Error as JetStreamError
 
 from analytics.postgres import GONE
 from chassis.log import LogUnavailableError
@@ -91,14 +93,25 @@ class Scene:
 
     async def moved(self) -> None:
         """Wait until something that is said now is in the tables."""
-        mark = (await self.log.js.stream_info("EVENTS")).state.last_seq
+        mark = await until(self.end, lambda end: end >= 0, seconds=60)
+        await until(self.checkpoint, lambda seen: seen > mark, seconds=60)
 
-        async def checkpoint() -> int:
-            with suppress(*GONE):
-                return await self.database.checkpoint()
-            return -1
+    async def caught_up(self) -> None:
+        """Wait until all that was said is in the tables."""
+        last = await until(self.end, lambda end: end >= 0, seconds=60)
+        await until(self.checkpoint, lambda seen: seen >= last, seconds=60)
 
-        await until(checkpoint, lambda seen: seen > mark, seconds=60)
+    async def end(self) -> int:
+        """Return the last sequence of the log, -1 while it is away."""
+        with suppress(nats.errors.Error, JetStreamError):
+            return (await self.log.js.stream_info("EVENTS")).state.last_seq
+        return -1
+
+    async def checkpoint(self) -> int:
+        """Return how far the tables are, -1 while Postgres is away."""
+        with suppress(*GONE):
+            return await self.database.checkpoint()
+        return -1
 
 
 @pytest.fixture
@@ -176,6 +189,7 @@ async def test_nothing_is_lost_or_doubled_when_one_after_the_other_is_killed_und
             await scene.moved()
             await restart()
         await scene.moved()
+    await scene.caught_up()
 
     assert await scene.done("verify") == 0
     assert await scene.database.value("SELECT count(*) FROM fingerpost.clicks") >= scene.said > 50
@@ -209,7 +223,7 @@ async def test_a_rebuild_survives_the_same_and_analysts_do_not_notice(scene: Sce
         await scene.moved()
         async with analyst(scene) as failures:
             assert await scene.done("rebuild") == 0
-            await until(scene.live, lambda version: version == 2)
+            await until(scene.live, lambda version: version == 2, seconds=60)
             await scene.moved()
 
     assert failures == []

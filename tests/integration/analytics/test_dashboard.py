@@ -80,7 +80,7 @@ def posts() -> list[Event]:
 
 async def test_pages_rows_and_health_over_http(log: Log, analytics: Analytics) -> None:
     await ready(analytics)
-    async with httpx.AsyncClient(base_url=analytics.url) as client:
+    async with httpx.AsyncClient(base_url=analytics.url, timeout=60) as client:
         empty = (await client.get("/")).text
         assert "No promo was posted or tapped in this period." in empty
         assert "No delivery is due yet." in empty
@@ -98,13 +98,20 @@ async def test_pages_rows_and_health_over_http(log: Log, analytics: Analytics) -
         assert 'data-stat="clicks">1<' in page
         assert "350 ms" in page
 
-        first = await client.get("/?period=all")
-        again = await client.get("/?period=all", headers={"If-None-Match": first.headers["ETag"]})
-        assert (first.status_code, again.status_code) == (200, 304)
+        async def again() -> int:
+            first = await client.get("/?period=all")
+            known = {"If-None-Match": first.headers["ETag"]}
+            return (await client.get("/?period=all", headers=known)).status_code
 
-        metrics = (await client.get("/metrics")).text
-        assert "fingerpost_projection_checkpoint 8.0" in metrics
-        assert "fingerpost_projection_quarantined_total 0.0" in metrics
+        # What is shown first may be drawn anew between the two.
+        await until(again, lambda status: status == 304)
+
+        async def metrics() -> str:
+            return (await client.get("/metrics")).text
+
+        # The rows are there a moment before the process hears of it.
+        shown = await until(metrics, lambda text: "fingerpost_projection_checkpoint 8.0" in text)
+        assert "fingerpost_projection_quarantined_total 0.0" in shown
         checks = (await client.get("/readyz")).json()["checks"]
         assert {"postgres", "projection", "nats"} <= checks.keys()
 
@@ -115,7 +122,7 @@ async def test_every_page_is_safe_and_every_table_can_be_taken_away(
     await ready(analytics)
     await log.say(*every_event())
     await caught_up()
-    async with httpx.AsyncClient(base_url=analytics.url) as client:
+    async with httpx.AsyncClient(base_url=analytics.url, timeout=60) as client:
         for page in PAGES:
             answer = await client.get(page, params={"period": "all", "zone": "Asia/Tokyo"})
             assert answer.status_code == 200, page
@@ -160,7 +167,7 @@ async def test_what_cannot_be_shown_is_refused_with_a_reason(
     await log.say(*every_event())
     await caught_up()
     before = await database.tables()
-    async with httpx.AsyncClient(base_url=analytics.url) as client:
+    async with httpx.AsyncClient(base_url=analytics.url, timeout=60) as client:
         for address, status, reason in (
             ("/?zone=Mars/X", 400, "The value of zone is no time zone."),
             ("/?period=ever", 400, "The value of period is unknown."),
@@ -282,8 +289,7 @@ async def test_a_tap_shows_on_an_open_page(log: Log, analytics: Analytics) -> No
 
         await log.say(example(CtaClicked, clicked_at=utc_now()), example(ConversionRecorded))
 
-        # tests/browser proves that it takes less than a second; here many tests may run at once.
-        await expect(row.locator("[data-column=clicks]")).to_have_text("1", timeout=5_000)
+        await expect(row.locator("[data-column=clicks]")).to_have_text("1")
         await expect(row.locator("[data-column=rate] strong")).to_have_text("100.0%")
         await expect(page.locator("[data-stat=people]")).to_have_text("1")
         await expect(page.locator("[data-stat=revenue]")).to_have_text("250 ★ ")
@@ -296,4 +302,5 @@ async def test_a_tap_shows_on_an_open_page(log: Log, analytics: Analytics) -> No
         await analytics.process.kill()
         await expect(page.get_by_test_id("live")).to_have_text("connection lost, trying again")
         await browser.close()
-    assert [text for text in said if "ERR_CONNECTION" not in text] == []
+    # How a request fails depends on how far it was when the process was killed.
+    assert [text for text in said if "net::ERR_" not in text] == []

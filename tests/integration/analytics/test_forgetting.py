@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -183,14 +184,12 @@ async def versions_clean(database: Database, log: Log) -> bool:
 async def traces(database: Database, folder: Path, *people: int) -> list[str]:
     """Return where people's ids stand: in files of the log, or rows of any version."""
     names = [str(person).encode() for person in people]
-    files = [path for path in folder.rglob("*") if path.is_file()]  # noqa: ASYNC240
-    written = [path.read_bytes() for path in files]
-    found = [
-        str(path)
-        for path, text in zip(files, written, strict=True)
-        for name in names
-        if name in text
-    ]
+    found = []
+    for path in folder.rglob("*"):  # noqa: ASYNC240
+        # A server writes a file beside the one whose name it gives it then: it may be gone.
+        with suppress(FileNotFoundError, IsADirectoryError):
+            text = path.read_bytes()
+            found += [str(path) for name in names if name in text]
     written_as = (str, lambda person: str(person).encode().hex(), "{:016x}".format)  # text, packed
     patterns = [f"%{write(person)}%" for person in people for write in written_as]
     tables = await database.fetch(
@@ -213,6 +212,7 @@ def stop_at(number: int) -> Callable[[Progress], None]:
     return tell
 
 
+@pytest.mark.timeout(300)
 async def test_a_person_is_gone_from_log_and_tables_and_every_total_stays(
     log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path
 ) -> None:
@@ -244,6 +244,7 @@ async def test_a_person_is_gone_from_log_and_tables_and_every_total_stays(
         assert await order(database, log, PERSON) == Forgotten(people=1, acts=0, erased=0)
 
 
+@pytest.mark.timeout(300)
 async def test_every_page_list_and_report_shows_the_same_before_and_after_and_when_rebuilt(
     log: Log, database: Database, following: Following, caught_up: CaughtUp
 ) -> None:
@@ -305,7 +306,7 @@ async def totals_of_money(database: Database) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_stopped_before_any_step_it_is_finished_by_repeating_and_no_total_moves(
     log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path
 ) -> None:
@@ -468,14 +469,18 @@ async def test_a_killed_process_is_repeated_and_everybody_who_asked_is_forgotten
             async def told(process: Process = process) -> str:
                 return process.tail(200)
 
-            await until(told, lambda said, phase=phase: phase in said or "forgotten" in said)
+            await until(
+                told,
+                lambda said, phase=phase: phase in said or "forgotten" in said,
+                seconds=60,
+            )
             await process.kill()
             await caught_up()
             assert await totals(database) == before, phase
 
         last = Warm("last", *command, log=folder / "last.log", environment=environment)
         last.start()
-        await last.ended(60)
+        await last.ended(120)
 
         assert last.exit_status == 0, last.tail()
         await caught_up()
@@ -621,6 +626,7 @@ async def test_by_age_nobody_is_forgotten_of_whom_something_new_cannot_be_read_y
         assert not (await commands.listing(database.dsn)).messages
 
 
+@pytest.mark.timeout(300)
 async def test_what_a_person_does_meanwhile_counts_once_and_is_forgotten_next_time(
     log: Log, database: Database, following: Following, caught_up: CaughtUp, tmp_path: Path
 ) -> None:

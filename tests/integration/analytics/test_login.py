@@ -1,6 +1,5 @@
 """Who may read, as a process: what the policy decides holds for every address but health."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,6 +9,7 @@ import httpx
 import pytest
 
 from analytics.domain.passwords import Password
+from harness.waiting import until
 from harness.warm import Warm
 from stack.ports import free_port
 from stack.process import Process
@@ -49,8 +49,9 @@ def serve(nats_url: str, postgres_dsn: str, tmp_path: Path, processes: list[Proc
         process.start()
         processes.append(process)
         try:
-            await process.answers(f"http://127.0.0.1:{port}/readyz", 40)
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await process.answers(f"http://127.0.0.1:{port}/readyz", 60)
+            address = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
                 yield client
         finally:
             await process.stop()
@@ -62,10 +63,15 @@ async def statuses(client: httpx.AsyncClient, addresses: tuple[str, ...]) -> set
     return {(await client.get(address)).status_code for address in addresses}
 
 
+async def health_is_open(client: httpx.AsyncClient) -> None:
+    """Wait until it is: a service that was ready once may be slow to find itself so again."""
+    await until(lambda: statuses(client, OPEN), lambda seen: seen == {200})
+
+
 async def test_without_a_login_only_health_is_open_to_others(serve: Serve) -> None:
     async with serve(FINGERPOST_HTTP_HOST=ALL) as client:
         assert await statuses(client, BEHIND) == {403}
-        assert await statuses(client, OPEN) == {200}
+        await health_is_open(client)
         assert "FINGERPOST_LOGIN_PASSWORD" in (await client.get("/")).text
 
 
@@ -80,7 +86,7 @@ async def test_a_password_opens_every_page_and_guessing_is_slow(serve: Serve) ->
     kept = str(Password.of("ann", "correct horse battery", bytes(16)))
     async with serve(FINGERPOST_HTTP_HOST=ALL, FINGERPOST_LOGIN_PASSWORD=kept) as client:
         assert await statuses(client, BEHIND) == {401}
-        assert await statuses(client, OPEN) == {200}
+        await health_is_open(client)
         assert "Basic" in (await client.get("/")).headers["WWW-Authenticate"]
         right = ("ann", "correct horse battery")
         assert (await client.get("/", auth=right)).status_code == 200
@@ -113,8 +119,9 @@ async def test_the_service_stops_at_once_while_somebody_watches(
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 1000"
 
-        begun = asyncio.get_running_loop().time()
         await processes[0].stop()
 
-        # The server would wait 20 s for an answer that does not end.
-        assert asyncio.get_running_loop().time() - begun < 12
+        # The server would wait 20 s for an answer that does not end, say so, and break it off.
+        assert [line async for line in lines if line.startswith("event")] == []
+        assert "graceful shutdown exceeded" not in processes[0].tail(100)
+        assert processes[0].exit_status == 0

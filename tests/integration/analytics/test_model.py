@@ -124,10 +124,10 @@ class Tables(RuleBasedStateMachine):
             patched.setattr(*((Feed, "acknowledge", end) if committed else (Store, "save", end)))
             with suppress(Crash):
                 async with running(Projector(self.database.dsn), self.log.connection) as task:
-                    await asyncio.wait(
-                        {task, asyncio.create_task(self._caught_up())},
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
+                    caught_up = asyncio.create_task(self._caught_up())
+                    await asyncio.wait({task, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+                    caught_up.cancel()
+                    await asyncio.wait([caught_up])
         await self._follow()
 
     @rule(history=histories(12), kind=st.sampled_from(UNKNOWN))
@@ -240,6 +240,7 @@ def blind_to(kind: type[Event], patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(600)
 def test_whatever_happens_the_tables_are_a_plain_fold_of_the_log(postgres_server: str) -> None:
     Tables.server = postgres_server
     run = settings(

@@ -45,7 +45,9 @@ async def test_many_who_watch_cost_one_reader_and_each_sees_everything(
             while len(seen) < 10:
                 seen += [line.sequence for line in await viewer.take(10)]
             assert seen == list(range(1, 11))
-        assert (await readers(log), tail.reading) == (1, 1)
+        assert tail.reading == 1
+        # A reader that the log was silent to for a while leaves its consumer for some seconds.
+        assert await until(lambda: readers(log), lambda count: count == 1)
 
     async def reading() -> int:
         return tail.reading
@@ -102,7 +104,7 @@ async def test_who_takes_nothing_at_all_loses_the_connection() -> None:
     (envelope,) = enveloped(list(taps(0, 1)))
     tail.tell(Entry(1, envelope, envelope.time))
 
-    await asyncio.wait_for(answering, 10)
+    await asyncio.wait_for(answering, 60)
 
     assert len(sent) == 2
 

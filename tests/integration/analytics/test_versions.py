@@ -281,6 +281,7 @@ async def test_a_view_of_somebody_else_is_never_dropped(
     assert await database.value("SELECT mine FROM public.report") == 1
 
 
+@pytest.mark.timeout(300)
 async def test_analysts_queries_go_on_while_versions_are_swapped_under_load(
     log: Log, database: Database, following: Following, caught_up: CaughtUp
 ) -> None:

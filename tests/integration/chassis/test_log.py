@@ -138,10 +138,10 @@ async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) ->
         with pytest.raises(LogUnavailableError):
             await log.publisher.publish(example(CtaClicked, source_id="impatient"), patience=0.3)
         await server.start()
-        await asyncio.wait_for(publishing, 20)
+        await asyncio.wait_for(publishing, 60)
         await log.say(example(CtaClicked, source_id="after"))
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "after" not in seen:
                 await asyncio.sleep(0.05)
         reading.cancel()

@@ -48,6 +48,8 @@ BY_HAND = KeyValueConfig(CLICKS_STRIPE.name, replicas=REPLICAS, direct=True)
 _FROZEN_SECONDS = 10.0
 """A follower that hears nothing for 4 to 9 s wants to lead (nats-server, raft.go)."""
 _WAKING_SECONDS = 1.5
+_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
 _UNHEARD_SECONDS = 4.0
 _AWAY = (LogUnavailableError, JetStreamError, nats.errors.Error, TimeoutError)
 
@@ -67,14 +69,19 @@ class Replicas:
     async def while_it_wakes(
         self, say: Callable[[Log], Awaitable[object]], ask: Callable[[Log], Awaitable[T]]
     ) -> list[T]:
-        """Return what is answered once something was said; some may get no answer meanwhile."""
+        """Return what is answered once something was said; some may get no answer meanwhile.
+
+        Where all of them want another leader, nobody does for a while: then that is waited for.
+        """
         answers: list[T] = []
         loop = asyncio.get_running_loop()
 
         async def keep_asking(log: Log, until: float) -> None:
-            while loop.time() < until:
+            while loop.time() < until or not (answers or loop.time() > until + _PATIENCE_SECONDS):
                 with suppress(*_AWAY):
                     answers.append(await ask(log))
+                if loop.time() > until:
+                    await asyncio.sleep(_PAUSE_SECONDS)
 
         os.kill(self.last, signal.SIGSTOP)
         try:
@@ -101,8 +108,9 @@ async def replicas(tmp_path: Path) -> AsyncIterator[Replicas]:
             ending.push_async_callback(client.close)
             js = client.jetstream(timeout=2)
             logs[server.member.name] = Log(js, Publisher(js, source="test"), Reader(js))
-        await ensure_stream(js, EVENTS, replicas=REPLICAS)
-        await js.create_key_value(BY_HAND)
+        patient = client.jetstream(timeout=30)
+        await ensure_stream(patient, EVENTS, replicas=REPLICAS)
+        await patient.create_key_value(BY_HAND)
         infos = [await js.stream_info(name) for name in (EVENTS.name, f"KV_{BY_HAND.bucket}")]
         leaders = {info.cluster.leader for info in infos if info.cluster}
         last = next(server.member for server in cluster if server.member.name not in leaders)

@@ -162,8 +162,8 @@ async def test_a_consumer_is_brought_up_to_date_and_keeps_its_place(js: JetStrea
     await js.publish("guide.due.first", b"1")
     await js.publish("guide.due.second", b"2")
     subscription = await js.pull_subscribe_bind("sender-guide", EVENTS.name)
-    [first] = await subscription.fetch(1, timeout=2)
-    await first.ack_sync()
+    [first] = await subscription.fetch(1, timeout=20)
+    await first.ack_sync(timeout=20)
 
     await ensure_consumer(js, EVENTS, SENDER_GUIDE)
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, example
 from contracts.ids import DeliveryId
 from contracts.token import CtaRef, TokenSigner
 from harness.logs import Log
+from harness.waiting import until
 from harness.warm import Warm
 from sandbox.client import Sandbox
 from stack.ports import free_port
@@ -80,6 +82,14 @@ class Stage:
         )
         return sent["result"]["message_id"]
 
+    async def heeded(self) -> None:
+        """Wait until Telegram was told which updates this bot wants: of other joins it is silent.
+
+        One that polls is ready before: it may yet ask for its lease.
+        """
+        updates = partial(self.sandbox.updates, self.bot_id)
+        await until(updates, lambda seen: "allowed_updates" in seen["webhook"])
+
     def environment(self, nats_url: str, **variables: str) -> dict[str, str]:
         """Return what clicks is told; `variables` win."""
         return {
@@ -108,9 +118,11 @@ async def serving_telegram(folder: Path) -> AsyncIterator[str]:
     process = Warm("sandbox", "sandbox", *arguments, log=folder / "log")
     process.start()
     url = f"http://127.0.0.1:{port}"
-    await process.answers(f"{url}/control/healthz", 20)
-    yield url
-    await process.kill()
+    try:
+        await process.answers(f"{url}/control/healthz", 60)
+        yield url
+    finally:
+        await process.kill()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -129,6 +141,8 @@ async def stage(telegram_api: str) -> AsyncIterator[Stage]:
         await sandbox.put_chat(channel, "News", members=1_200)
         await sandbox.put_person(PERSON, "Ann")
         yield stage
+        # Faults are of no bot in particular: one that nobody met would meet the next test.
+        await sandbox.clear_faults()
 
 
 @pytest_asyncio.fixture
@@ -151,7 +165,7 @@ class Edge:
 
     async def ready(self) -> None:
         """Wait until the service says that it is ready."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while (await self.http.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.05)
 
@@ -178,19 +192,33 @@ def _settings(environment: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def run_impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return `running`; readiness is looked at ten times as often, to save the tests' time."""
     monkeypatch.setattr("chassis.health._PERIOD", 0.1)
     return running
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Callable[..., Process]:
-    """Return a function that makes (and does not start) a process of clicks."""
+def run_here(
+    run_impatient: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """Return the same, for a log that is there: it may be as slow as the machine is."""
+    for who_waits in ("app", "early", "joins", "journal"):
+        monkeypatch.setattr(f"clicks.{who_waits}.PATIENCE", 60.0)
+    return run_impatient
+
+
+@pytest_asyncio.fixture
+async def process(tmp_path: Path) -> AsyncIterator[Callable[..., Process]]:
+    """Yield a function that makes (and does not start) a process of clicks; none is left."""
+    made = []
 
     def make(environment: dict[str, str], port: int) -> Process:
         everything = {**os.environ, **environment, "FINGERPOST_HTTP_PORT": str(port)}
         log = tmp_path / f"clicks-{port}.log"
-        return Warm("clicks", "clicks", log=log, environment=everything)
+        made.append(Warm("clicks", "clicks", log=log, environment=everything))
+        return made[-1]
 
-    return make
+    yield make
+    for clicks in made:
+        await clicks.kill()

@@ -9,7 +9,6 @@ import pytest
 
 from clicks.domain.updates import WANTED
 from harness.commands import run_command
-from stack.ports import free_port
 
 NOWHERE = "nats://127.0.0.1:1"
 
@@ -57,12 +56,11 @@ async def test_telegram_posts_by_as_many_connections_as_the_settings_say(stage):
 
 
 async def test_what_fails_at_the_webhook_is_shown_with_its_age(stage):
-    port = free_port()
-    environment = stage.webhook_environment(NOWHERE, port)
+    environment = stage.webhook_environment(NOWHERE, 1)
     await asked(environment, "set")
     await stage.sandbox.start(stage.person, stage.username)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (state := await asked(environment, "info"))["last_error"]:
             await asyncio.sleep(0.1)
 

@@ -165,12 +165,12 @@ async def test_a_subscription_told_from_its_end_to_its_beginning_is_credited_all
 
 
 async def test_while_nats_is_dead_nothing_is_taken_and_afterwards_it_counts_once(
-    stage, tmp_path, run_here
+    stage, tmp_path, run_impatient
 ):
     server = embedded_nats(tmp_path)
     await server.start()
     environment = {**stage.webhook_environment(server.url, 1), **SECRETS}
-    async with open_log(server.url) as log, run_here(environment) as edge:
+    async with open_log(server.url) as log, run_impatient(environment) as edge:
         await edge.ready()
         systems = Systems(edge.http)
         batch = {"conversions": [payment(id=f"order-{n}") for n in range(5)]}

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import httpx
@@ -19,7 +20,7 @@ from contracts.events import (
 )
 from contracts.examples import SLOT, example
 from contracts.ids import delivery_id
-from harness.gates import Hold, nats_gate
+from harness.gates import Hold, http_gate, nats_gate
 from harness.waiting import until
 from stack.ports import free_port
 
@@ -56,16 +57,17 @@ async def start(stage, nats_url, process):
     """Return a function that starts a clicks and returns it and its address; all end afterwards."""
     started = []
 
-    async def start(mode="polling", url=None):
+    async def start(mode="polling", url=None, **variables):
         port = free_port()
         whole = url or nats_url
         webhook = mode == "webhook"
         given = stage.webhook_environment(whole, port) if webhook else stage.environment(whole)
-        clicks = process(given, port)
+        clicks = process({**given, **variables}, port)
         clicks.start()
         started.append(clicks)
         address = f"http://127.0.0.1:{port}"
-        await clicks.answers(f"{address}/readyz", 30)
+        await clicks.answers(f"{address}/readyz", 60)
+        await stage.heeded()
         return clicks, address
 
     yield start
@@ -79,7 +81,9 @@ async def follow(address, token):
 
 
 async def joins_in(log, count):
-    found = await until(lambda: log.events(ConversionRecorded), lambda e: len(e) >= count)
+    found = await until(
+        lambda: log.events(ConversionRecorded), lambda e: len(e) >= count, seconds=60
+    )
     return [(c.kind, c.user_id, c.campaign, c.channel, c.delivery) for c in found]
 
 
@@ -141,9 +145,10 @@ async def test_who_leaves_and_joins_again_counts_once(mode, stage, log, club, in
     joined = await joins_in(log, 2)
     await until(lambda: confirmed(stage), bool)
 
-    assert joined == [("join", who, "promos", "@news", None) for who in (ANN, BOB)]
+    # In whichever order: different people do not wait for each other.
+    assert sorted(joined) == [("join", who, "promos", "@news", None) for who in (ANN, BOB)]
     found = await log.events(ConversionRecorded)
-    assert [c.source_id for c in found] == [f"join{club}-{ANN}", f"join{club}-{BOB}"]
+    assert sorted(c.source_id for c in found) == [f"join{club}-{ANN}", f"join{club}-{BOB}"]
     [envelope] = [e for e in await log.envelopes() if isinstance(e.data, InviteLinkCreated)]
     [first, _] = [e for e in await log.envelopes() if isinstance(e.data, ConversionRecorded)]
     assert (first.causationid, first.correlationid) == (envelope.id, "promos")
@@ -198,11 +203,18 @@ async def test_of_two_replicas_that_make_a_link_at_once_one_takes_its_own_back(
     stage, log, invite_by, start
 ):
     token = await invite_by()
-    addresses = [(await start("webhook"))[1] for _ in range(2)]
-    # Both links exist before either replica learns of its own.
-    await stage.sandbox.plan_fault("late", "createChatInviteLink", times=2, seconds=1.5)
-
-    answers = await asyncio.gather(*(follow(address, token) for address in addresses * 3))
+    # Both replicas ask for a link before either gets one: neither finds the other's in the log.
+    holds = [Hold(b"/createChatInviteLink") for _ in range(2)]
+    async with AsyncExitStack() as gates:
+        ways = [await gates.enter_async_context(http_gate(stage.api, [hold])) for hold in holds]
+        apis = [{"FINGERPOST_TELEGRAM_API": way} for way in ways]
+        addresses = [(await start("webhook", **api))[1] for api in apis]
+        following = [asyncio.create_task(follow(a, token)) for a in addresses * 3]
+        for hold in holds:
+            await asyncio.wait_for(hold.reached.wait(), 20)
+        for hold in holds:
+            hold.release.set()
+        answers = await asyncio.gather(*following)
 
     [created] = await log.events(InviteLinkCreated)
     assert {answer.headers["location"] for answer in answers} == {created.link}
@@ -222,8 +234,9 @@ async def test_killed_before_its_link_was_recorded_it_makes_another_one_that_cou
         await asyncio.wait_for(hold.reached.wait(), 20)
         clicks.send(signal.SIGKILL)
         await clicks.ended(10)
-    with pytest.raises(httpx.TransportError):
-        await following
+    [ended] = await asyncio.gather(following, return_exceptions=True)
+    # Killed a moment later it may still say that the log did not acknowledge.
+    assert isinstance(ended, httpx.TransportError) or ended.status_code == 503
 
     _, address = await start()
     link = (await follow(address, token)).headers["location"]
@@ -245,7 +258,7 @@ async def test_a_restart_finds_the_link_in_the_log(stage, log, invite_by, start)
 async def test_where_the_bot_may_not_invite_the_click_counts_and_the_page_says_so(
     stage, log, club, nats_url, invite_by, run_here, monkeypatch
 ):
-    monkeypatch.setattr(joins, "_PAUSE", timedelta(seconds=0.2))
+    monkeypatch.setattr(joins, "_PAUSE", timedelta(seconds=2))
     await stage.sandbox.put_chat(club, "Club", bots={str(stage.bot_id): {"status": "member"}})
     token = await invite_by()
     async with run_here(stage.webhook_environment(nats_url, 1)) as edge:
@@ -260,7 +273,7 @@ async def test_where_the_bot_may_not_invite_the_click_counts_and_the_page_says_s
     assert {answer.status_code for answer in refused} == {503}
     assert refused[0].headers["retry-after"] == "600"
     assert "cannot be used at the moment" in refused[0].text
-    assert calls <= 2
+    assert calls <= 2  # and not one each time, but where a pause passed meanwhile
     assert opened.headers["location"].startswith("https://t.me/+")
     assert len(await log.events(CtaClicked)) >= 4
 

@@ -20,11 +20,11 @@ async def follow(stage, dues, nats_url, process):
         clicks = process(environment, port)
         clicks.start()
         started.append(clicks)
-        await clicks.answers(f"http://127.0.0.1:{port}/readyz", 20)
+        await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
 
         async def follow(forwarded: str) -> int:
             headers = {"User-Agent": PHONE, "X-Forwarded-For": forwarded}
-            async with httpx.AsyncClient() as http:
+            async with httpx.AsyncClient(timeout=30) as http:
                 url = f"http://127.0.0.1:{port}/r/{stage.guide_token()}"
                 return (await http.get(url, headers=headers)).status_code
 

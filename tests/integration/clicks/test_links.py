@@ -34,8 +34,8 @@ async def browser(stage, log, nats_url, process):
     port = free_port()
     clicks = process(stage.environment(nats_url), port)
     clicks.start()
-    await clicks.answers(f"http://127.0.0.1:{port}/readyz", 20)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as browser:
+    await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as browser:
         yield browser
     await clicks.stop()
 

@@ -39,7 +39,7 @@ async def test_promoted_again_it_enables_the_channel_by_the_name_that_was_disabl
         environment = stage.webhook_environment(nats_url, port)
     clicks = process(environment, port)
     clicks.start()
-    await clicks.answers(f"http://127.0.0.1:{port}/readyz", 20)
+    await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
     username = f"channel_{stage.bot_id}"
     await stage.sandbox.put_chat(stage.channel, "One", type="channel", username=username)
     people, me = stage.sandbox, (stage.person, stage.channel, stage.username)

@@ -64,7 +64,7 @@ async def test_what_happens_while_the_log_is_away_counts_once_when_it_is_back(
         async with open_log(server.url) as log, httpx.AsyncClient(timeout=30) as people:
             await log.say(due(club))
             clicks.start()
-            await clicks.answers(f"http://127.0.0.1:{port}/readyz", 30)
+            await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
             link = f"http://127.0.0.1:{port}/r/"
             ways = [await people.get(f"{link}{stage.promo_token(n)}") for n in (1, 2)]
             bill = await invoice(stage)
@@ -77,10 +77,12 @@ async def test_what_happens_while_the_log_is_away_counts_once_when_it_is_back(
             await asyncio.sleep(OUTAGE_SECONDS)
             await server.start()
 
-            found = await until(lambda: log.events(ConversionRecorded), lambda e: len(e) >= 3)
+            # What Telegram was told to come back with comes after 5 s, and then again.
+            await until(lambda: log.events(ConversionRecorded), lambda e: len(e) >= 3, seconds=60)
             await until(
                 lambda: stage.sandbox.updates(stage.bot_id), lambda u: u["pending_count"] == 0
             )
+            found = await log.events(ConversionRecorded)
     finally:
         await clicks.kill()
         await server.process.kill()

@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from operator import lt
+from time import monotonic
 
 import httpx
 import pytest
@@ -71,7 +72,7 @@ async def start(stage, nats_url, process):
         clicks = process(environment_of(mode, stage, url or nats_url, port, **variables), port)
         clicks.start()
         started.append(clicks)
-        await clicks.answers(f"http://127.0.0.1:{port}/readyz", 30)
+        await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
         clicks.metrics = f"http://127.0.0.1:{port}/metrics"
         return clicks
 
@@ -116,7 +117,9 @@ async def refund(stage, charge):
 
 async def money(log, count):
     """Wait for so many conversions; return what counts of them."""
-    found = await until(lambda: log.events(ConversionRecorded), lambda e: len(e) >= count)
+    found = await until(
+        lambda: log.events(ConversionRecorded), lambda e: len(e) >= count, seconds=60
+    )
     return [(c.kind, int(c.amount), c.source_id, c.cta) for c in found]
 
 
@@ -125,9 +128,14 @@ async def confirmed(stage):
 
 
 async def metric(clicks, name):
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         lines = (await client.get(clicks.metrics)).text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+
+async def compared_once(clicks):
+    """Wait until the process compared transactions at all; what failed it repeats after 60 s."""
+    await until(lambda: metric(clicks, COMPARED), bool, seconds=90)
 
 
 async def compared(clicks):
@@ -142,7 +150,7 @@ async def test_a_subscription_is_bought_renewed_twice_and_the_last_period_paid_b
     mode, stage, offers, start
 ):
     clicks = await start(mode, **SELDOM)
-    await until(lambda: metric(clicks, COMPARED), bool)
+    await compared_once(clicks)
     link = await offered(stage, 1)
 
     charges = [await pay(stage, link)]
@@ -176,7 +184,7 @@ async def test_a_subscription_is_bought_renewed_twice_and_the_last_period_paid_b
 @pytest.mark.parametrize("mode", ["webhook", "polling"])
 async def test_what_telegram_never_told_is_found_among_the_transactions(mode, stage, offers, start):
     clicks = await start(mode, **SELDOM)
-    await until(lambda: metric(clicks, COMPARED), bool)
+    await compared_once(clicks)
     invoice, link = await offered(stage, 0), await offered(stage, 1)
 
     told = await pay(stage, invoice)
@@ -228,7 +236,7 @@ async def test_an_update_that_comes_after_its_transaction_was_found_adds_nothing
     await until(lambda: confirmed(stage), bool)
 
     assert await money(offers, 2) == before
-    assert await metric(clicks, 'fingerpost_clicks_updates_total{kind="refunded_payment"') == 1
+    assert await metric(clicks, 'fingerpost_clicks_updates_total{kind="refunded_payment"') >= 1
 
 
 async def test_any_number_of_replicas_find_each_payment_once(stage, offers, start):
@@ -267,7 +275,7 @@ async def test_killed_between_the_answer_and_the_record_it_counts_all_once_after
 
     again = await start(mode)
     recorded = await money(offers, 4)
-    await until(lambda: confirmed(stage), bool)
+    await until(lambda: confirmed(stage), bool, seconds=60)  # a lease runs out before, where polled
     await compared(again)
 
     first, second, third = charges
@@ -330,16 +338,18 @@ async def test_where_nothing_is_new_comparing_is_one_call(stage, offers, start):
     await pay(stage, invoice)
     await money(offers, 1)
     await compared(clicks)
+    begun = monotonic()
     before = len(await listings(stage))
     await compared(clicks)
     await clicks.stop()
+    seconds = monotonic() - begun
     made = len(await listings(stage)) - before
-    await start()
-    await until(lambda: listings(stage), lambda calls: len(calls) > before + made)
+    again = await start(**SELDOM)
+    await compared_once(again)
 
-    # Two comparisons were waited for, and one more may have begun.
-    assert 2 <= made <= 3
-    assert len(await listings(stage)) - before - made <= 2
+    # There is a second between two comparisons; of the first that was waited for it may be over.
+    assert 1 <= made <= 1 + seconds
+    assert len(await listings(stage)) - before - made == 1
 
 
 async def listings(stage):
@@ -368,19 +378,21 @@ def checkout(token, query):
     return {"update_id": 1, "pre_checkout_query": {**fields, "invoice_payload": token}}
 
 
-async def test_while_the_log_is_away_a_checkout_is_answered_in_time(stage, tmp_path, run_here):
+async def test_while_the_log_is_away_a_checkout_is_answered_in_time(stage, tmp_path, run_impatient):
     server = embedded_nats(tmp_path)
     await server.start()
     known = SIGNER.sign(CtaRef(PROMO_DELIVERY, 0))
     unknown = SIGNER.sign(CtaRef(GUIDE_DELIVERY, 0))
     async with open_log(server.url) as log:
         await log.say(example(GuideDue), example(PromoDue))
-        async with run_here(stage.webhook_environment(server.url, 1)) as edge:
+        async with run_impatient(stage.webhook_environment(server.url, 1)) as edge:
             await edge.ready()
             before = (await edge.post(checkout(known, "1"))).json()
             await server.process.kill()
-            async with asyncio.timeout(9):
-                during = [(await edge.post(checkout(t, "2"))).json() for t in (known, unknown)]
+            during = []
+            for token in (known, unknown):
+                async with asyncio.timeout(9):  # Telegram waits 10 s
+                    during.append((await edge.post(checkout(token, "2"))).json())
 
     assert (before["ok"], during[0]["ok"]) == (True, True)
     assert (during[1]["ok"], during[1]["error_message"]) == (False, ENGLISH.later)

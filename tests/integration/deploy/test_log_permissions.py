@@ -242,7 +242,7 @@ async def test_who_takes_snapshots_can_empty_the_log_as_the_readme_warns(tmp_pat
         await everything.publish("conversion.recorded.7.shop.1", b"{}")
         async with log.as_user("backup") as backup:
             subject = "$JS.API.STREAM.SNAPSHOT.EVENTS"
-            await backup.client.request(subject, json.dumps(aim).encode(), timeout=5)
+            await backup.client.request(subject, json.dumps(aim).encode(), timeout=30)
             left = await until(lambda: messages_of(everything), lambda left: left == 0, seconds=30)
 
     assert left == 0

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chassis.telemetry import trace_id
 from contracts.events import CtaClicked, MessageSent
 from harness import waiting
-from harness.collectors import Told, collecting
+from harness.collectors import Collector, Told, collecting
 from harness.logs import open_log
 from harness.stacks import running_stack
 from sandbox.client import Sandbox
@@ -62,9 +63,13 @@ async def run(folder: Path) -> Seen:
         told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "FINGERPOST_LOG_LEVEL": "debug"}
         async with running_stack(folder, every="4s", **told) as stack:
             async with Sandbox(stack.urls["sandbox"]) as sandbox:
-                await Audience(sandbox, CAMPAIGNS, seed=7).read(READING_SECONDS)
+                audience = Audience(sandbox, CAMPAIGNS, seed=7)
+                while not any(deeds.clickers for deeds in audience.tally.deeds.values()):
+                    await audience.read(READING_SECONDS)
             delivery = await tapped(stack)
-            metrics = {name: await answer(stack, name) for name in SERVICES}
+            metrics = {name: await ready_answer(stack, name) for name in SERVICES}
+            # What a service has still to tell when it stops, it tells for some seconds only.
+            await waiting.until(partial(whole, collector, delivery), bool, seconds=60)
         secrets = json.loads((folder / "secrets.json").read_text())
         logs = {name: (folder / f"{name}.log").read_text() for name in SERVICES}
     return Seen(metrics, logs, collector.spans, delivery, tuple(secrets.values()))
@@ -76,7 +81,7 @@ async def tapped(stack: LocalStack) -> str:
         sent = {event.delivery for event in await log.events(MessageSent)}
         clicks = [click for click in await log.events(CtaClicked) if click.via == "callback"]
         last = max(entry.sequence for entry in await log.numbered())
-    await waiting.until(lambda: folded(stack), lambda up_to: up_to >= last)
+    await waiting.until(lambda: folded(stack), lambda up_to: up_to >= last, seconds=60)
     return next(click.delivery for click in clicks if click.delivery in sent)
 
 
@@ -87,9 +92,22 @@ async def folded(stack: LocalStack) -> float:
     return sample.value
 
 
+async def whole(collector: Collector, delivery: str) -> bool:
+    """Whether the collector was told each step of the delivery, with what each came from."""
+    story = collector.of(f"{trace_id(delivery):032x}")
+    told = {span.name for span in story} >= {"fold message.sent", "fold cta.clicked"}
+    return told and {span.parent for span in story} - {""} <= {span.id for span in story}
+
+
+async def ready_answer(stack: LocalStack, service: str) -> str:
+    """Return what a service answers that is ready: on a busy machine a check may take too long."""
+    ready = f'fingerpost_ready{{service="{service}"}} 1.0'
+    return await waiting.until(partial(answer, stack, service), lambda page: ready in page)
+
+
 async def answer(stack: LocalStack, service: str) -> str:
     """Return what a service answers to Prometheus."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         return (await client.get(f"{stack.urls[service]}/metrics")).text
 
 

@@ -16,10 +16,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from contracts.events import CtaClicked, GuideDue, MessageSent, PromoDue
+from contracts.events import CtaClicked, Due, GuideDue, MessageClaimed, MessageSent, PromoDue
 from contracts.ids import DeliveryId
 from harness.commands import run_command
-from harness.logs import open_log
+from harness.logs import E, open_log
 from harness.sandboxes import AUDIT_CHAT
 from harness.secured import SecuredNats
 from harness.secured_stack import ANALYTICS, dsn_of, secured_stack
@@ -36,15 +36,16 @@ OVERRIDES = {
     "FINGERPOST_QUARANTINE": "8s",
 }
 PERSON = 1001
-BEFORE, SINCE = 4, 2
-"""Posts before the backup, and since."""
+BEFORE, SINCE = 4, 4
+"""Posts before the backup, and since: so many that some are of each campaign."""
+DUES: tuple[type[Due], ...] = (GuideDue, PromoDue)
 
 Running = tuple[LocalStack, SecuredNats]
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What was posted since the backup, and in which slots."""
+    """What was claimed and posted since the backup, and the slots that were due since."""
 
     deliveries: frozenset[DeliveryId]
     first: datetime
@@ -58,7 +59,7 @@ async def running(tmp_path: Path, postgres_dsn: str) -> AsyncIterator[Running]:
         yield started
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_restored_log_posts_nothing_twice_and_finds_what_was_posted_since(
     running: Running, tmp_path: Path
 ) -> None:
@@ -112,14 +113,14 @@ async def live_and_lose_the_log(
         backup.parent.mkdir()
         await asyncio.to_thread(back_up, nats, "save", backup)
         saved = json.loads((backup / "EVENTS" / "backup.json").read_text())["state"]["last_seq"]
-        before = sum(number <= saved for number in (await sequences(stack)).values())
-        enough = before + SINCE
-        await until(partial(sequences, stack), lambda said: len(said) >= enough, seconds=90)
-    lost = {delivery for delivery, number in (await sequences(stack)).items() if number > saved}
-    async with open_log(stack.nats_url) as log:
-        said = [due for kind in (GuideDue, PromoDue) for due in await log.events(kind)]
-    slots = [due.scheduled_for for due in said if due.delivery in lost]
+        await until(
+            partial(since, stack, saved, MessageSent), lambda said: len(said) >= SINCE, seconds=90
+        )
     await asyncio.gather(*(stack.services[name].kill() for name in SERVICES))
+    # Only now: until here more may be posted.
+    sent_since = {sent.delivery for sent in await since(stack, saved, MessageSent)}
+    lost = sent_since & {claim.delivery for claim in await since(stack, saved, MessageClaimed)}
+    slots = [due.scheduled_for for kind in DUES for due in await since(stack, saved, kind)]
     await nats.server.process.kill()
     shutil.rmtree(stack.options.folder / "nats" / "jetstream")
     return Lost(frozenset(lost), min(slots), max(slots))
@@ -129,7 +130,7 @@ async def the_tables_follow(stack: LocalStack, nats: SecuredNats) -> None:
     """Analytics sees that the log is another one, halts, and is told to fold it anew."""
 
     async def halted() -> str:
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             return (await client.get(f"{stack.urls['analytics']}/readyz")).text
 
     await until(halted, lambda text: "created anew" in text, seconds=60)
@@ -161,17 +162,15 @@ async def start(stack: LocalStack, name: str) -> None:
 
 async def dues(stack: LocalStack) -> set[DeliveryId]:
     async with open_log(stack.nats_url) as log:
-        return {d.delivery for kind in (GuideDue, PromoDue) for d in await log.events(kind)}
+        return {d.delivery for kind in DUES for d in await log.events(kind)}
 
 
-async def sequences(stack: LocalStack) -> dict[DeliveryId, int]:
-    """Return each delivery that was sent, and where the log says so."""
+async def since(stack: LocalStack, sequence: int, kind: type[E]) -> list[E]:
+    """Return the events of a kind that the log has since it was backed up."""
     async with open_log(stack.nats_url) as log:
-        return {
-            entry.envelope.data.delivery: entry.sequence
-            for entry in await log.reader.replay(("message.sent.*",))
-            if isinstance(entry.envelope.data, MessageSent)
-        }
+        entries = await log.reader.replay((">",))
+    later = [entry.envelope.data for entry in entries if entry.sequence > sequence]
+    return [event for event in later if isinstance(event, kind)]
 
 
 async def sent(stack: LocalStack) -> dict[DeliveryId, tuple[int, int]]:

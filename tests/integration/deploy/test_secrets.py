@@ -126,7 +126,7 @@ async def unready(stack: LocalStack, service: str) -> None:
     """Wait until a service says that something is wrong."""
 
     async def ready() -> int:
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             return (await client.get(f"{stack.urls[service]}/readyz")).status_code
 
     await until(ready, lambda status: status == 503, seconds=40)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,10 +99,10 @@ async def test_a_file_that_changes_is_applied_and_a_broken_one_is_not(
             await applied(keeper)
             path.write_text("campaigns: [{id: a, kind: news}]")
             await waiting.until(
-                _listed(logged), lambda events: "broken" in " ".join(events), seconds=10
+                _listed(logged), lambda events: "broken" in " ".join(events), seconds=60
             )
             path.write_text(written(campaign("a", title="New")))
-            await waiting.until(said, lambda lines: len(lines) == 4, seconds=10)
+            await waiting.until(said, lambda lines: len(lines) == 4, seconds=60)
 
     assert await said() == [
         "CampaignDefined a 1",
@@ -130,6 +131,12 @@ async def test_a_replica_without_a_file_emits_what_the_log_plans(log: Log) -> No
     assert len(await log.events(CampaignDefined)) == 1
 
 
+async def asked_for(log: Log) -> list[Due]:
+    """Return what is due because somebody asked for it: an hour may begin meanwhile."""
+    dues: list[Due] = await log.events(Due)  # type: ignore[arg-type]
+    return [due for due in dues if due.trigger == "manual"]
+
+
 async def test_a_triggered_slot_is_said_by_whatever_replica_runs(
     log: Log, nats_url: str, tmp_path: Path
 ) -> None:
@@ -142,9 +149,8 @@ async def test_a_triggered_slot_is_said_by_whatever_replica_runs(
                 campaign="guides", revision=1, actor="owner", decided_at=now, request="k"
             )
         )
-        await waiting.until(lambda: log.events(Due), lambda dues: len(dues) == 2)  # type: ignore[arg-type]
+        dues = await waiting.until(partial(asked_for, log), lambda dues: len(dues) == 2)
 
-    dues = await log.events(Due)  # type: ignore[arg-type]
     assert {due.delivery for due in dues} == {
         delivery_id("guides", channel, now) for channel in plan.channels
     }

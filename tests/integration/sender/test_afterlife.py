@@ -16,6 +16,7 @@ from faststream.exceptions import NackMessage
 from contracts.campaign import Medium, Variant
 from contracts.events import MessageSent, MessageUncertain, MessageWithdrawn
 from contracts.examples import example
+from contracts.subjects import MESSAGES
 from harness.afterlives import MINUTE, OFFER, Lives, expiring, offer, stand
 from harness.sandboxes import BOT_ID, CHANNEL, OTHER_CHANNEL
 from harness.sending import Sending, due_now
@@ -421,6 +422,7 @@ async def test_handled_again_by_another_sender_it_replaces_nothing_twice(lives: 
     await see_to_all(lives, *sent)
     another = Lives(lives.sending)
     keeping = asyncio.create_task(another.life.keep_shelf())
+    await all_folded(another)
 
     await see_to_all(another, *sent)
 
@@ -428,6 +430,13 @@ async def test_handled_again_by_another_sender_it_replaces_nothing_twice(lives: 
     assert await numbers(lives) == [sent[1].message_id]
     assert len(await calls(lives)) == 1
     assert len(await withdrawn(lives)) == 1
+
+
+async def all_folded(lives: Lives) -> None:
+    """Wait until it knows all that was said: what was withdrawn too, and not only what was sent."""
+    last = await lives.sending.log.reader.newest(MESSAGES)
+    lives.life._asked.set()
+    await until(lambda: asyncio.sleep(0, lives.life._folded), lambda folded: folded >= last)
 
 
 async def test_two_senders_at_once_record_it_once(lives: Lives) -> None:
@@ -487,13 +496,15 @@ async def test_a_bot_that_waits_holds_up_no_other(lives: Lives) -> None:
     for chat in ("-1", "-2", "-3"):
         pacing.flooded(chat, 300, time.monotonic(), 0)
 
-    waiting = [asyncio.create_task(lives.see_to(one)) for one in sent]
-    done, pending = await asyncio.wait(waiting, timeout=2)
+    waiting = {asyncio.create_task(lives.see_to(one)) for one in sent}
+
+    async def ended() -> set[asyncio.Task[None]]:
+        return {task for task in waiting if task.done()}
 
     # Those that wait for their turn are the workers of its lane; the others are sent away.
-    assert len(pending) <= 8
+    done = await until(ended, lambda tasks: len(tasks) >= 12 - 8)
     assert all(isinstance(task.exception(), NackMessage) for task in done)
-    for task in pending:
+    for task in waiting - done:
         task.cancel()
 
 

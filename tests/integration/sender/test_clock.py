@@ -14,6 +14,7 @@ from chassis.log_clock import LogClock
 from contracts.events import MessageClaimed, MessageSent, MessageSkipped
 from contracts.examples import example
 from harness.sending import Sending, due_now
+from harness.waiting import until
 from sender.afterlife import Afterlife
 from sender.clock_watch import ClockWatch
 from sender.handlers import deliver
@@ -35,11 +36,16 @@ async def led_by(sending: Sending, by: timedelta) -> AsyncIterator[Sending]:
     """Yield the sender at a log whose new leader's clock is off; afterwards that is mended."""
     reader, clock = _Shifted(sending.log.js), LogClock()
     desk = replace(sending.desk, clock=clock, hindrance=ClockWatch(clock).hindrance)
+
+    async def hindrance() -> str | None:
+        await clock.compare(reader)  # an answer that took long says nothing
+        return desk.hindrance()
+
     reader.by = by
-    await clock.compare(reader)
+    await until(hindrance, bool)
     yield replace(sending, desk=desk)
     reader.by = timedelta(0)
-    await clock.compare(reader)
+    await until(hindrance, lambda held: held is None)
 
 
 @pytest.mark.parametrize("by", [HOURS, -HOURS])

@@ -4,19 +4,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from faststream.exceptions import NackMessage
 
 from chassis.clock import utc_now
-from contracts.events import MessageFailed, MessageSent, MessageSkipped, PromoDue
+from contracts.events import (
+    MessageClaimed,
+    MessageFailed,
+    MessageSent,
+    MessageSkipped,
+    MessageUncertain,
+    PromoDue,
+)
+from contracts.examples import example
 from harness.commands import Ended, run_command
 from harness.logs import Log
 from harness.sandboxes import AUDIT_CHAT, BOT_ID, BOT_TOKEN, CHANNEL, Stage
-from harness.sending import CTA_KEY, Sending, due_now
+from harness.sending import CTA_KEY, Sending, due_now, later
 from harness.waiting import until
+from sender.domain.deliveries import names
 from sender.handlers import deliver, take_up_resolved
 
 
@@ -102,15 +109,14 @@ async def taking_up(sending: Sending) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def held(sending: Sending, number: int = 0, **fields: Any) -> PromoDue:
+async def held(sending: Sending, number: int = 0) -> PromoDue:
     """Return a delivery that is held, as its answer was lost and nothing can be looked for."""
-    due = due_now(number, on_uncertain="hold", **fields)
+    due = due_now(number, on_uncertain="hold")
     await sending.log.say(due)
     await sending.stage.people.plan_fault("drop_before", "sendMessage")
     with pytest.raises(NackMessage):
         await deliver(due, sending.desk)
-    await asyncio.sleep(1.1)
-    await deliver(due, sending.desk)
+    await deliver(due, later(sending.desk))
     return due
 
 
@@ -170,9 +176,9 @@ async def test_what_was_given_back_while_no_sender_ran_is_sent_by_the_next_one(
 async def test_a_resolution_that_does_not_fit_is_refused(
     sending: Sending, nats_url: str, log: Log
 ) -> None:
-    expired = await held(sending, expires_at=utc_now() + timedelta(seconds=0.5))
-    sent = due_now(5)
-    await log.say(sent)
+    expired, sent = due_now(on_uncertain="hold", expires_at=utc_now()), due_now(5)
+    doubt = example(MessageUncertain, **names(expired), policy="hold")
+    await log.say(expired, example(MessageClaimed, **names(expired)), doubt, sent)
     await deliver(sent, sending.desk)
 
     late = await run("uncertain", "resolve", expired.delivery, "--post-again", NATS_URL=nats_url)

@@ -203,7 +203,10 @@ async def test_a_file_is_fetched_once_and_then_named_by_its_id(sending: Sending)
     assert [(entry["outcome"], entry["seconds"] >= 0) for entry in ended] == [("posted", True)] * 2
 
 
-async def test_two_posts_at_once_have_telegram_fetch_a_file_once(sending: Sending) -> None:
+async def test_two_posts_at_once_have_telegram_fetch_a_file_once(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sender.posting._PATIENCE", 30)
     await sending.stage.people.plan_fault("late", "sendPhoto", seconds=0.5)
 
     with capture_logs() as logs:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from faststream.exceptions import NackMessage
 
+from chassis.log import LogSilentError
 from contracts.events import Due, MessageFailed, MessageSent, MessageUncertain, PromoDue
 from contracts.streams import SENDER_PROMO
 from contracts.token import InvalidTokenError, TokenSigner
@@ -24,7 +25,7 @@ from harness.gates import Hold, http_gate, nats_gate
 from harness.logs import Log
 from harness.sandboxes import AUDIT_CHAT, Stage
 from harness.senders import Sender, open_channels
-from harness.sending import CTA_KEY, due_now, open_sender
+from harness.sending import CTA_KEY, due_now, later, open_sender
 from harness.waiting import until
 from sender.domain.looking import MOST_PROBES
 from sender.handlers import Desk, deliver
@@ -35,7 +36,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
     "accept_then_drop": {},
     "drop_before": {},
-    "late": {"seconds": 3},
+    "late": {"seconds": 60},
     "html_502": {},
     "html_502 after the effect": {"effect": True},
     "server_error": {},
@@ -84,8 +85,10 @@ async def as_the_log_asks(due: Due, desk: Desk) -> None:
     while True:
         try:
             return await deliver(due, desk)
-        except NackMessage as later:
-            await asyncio.sleep(min(later.extra_options["delay"], 2))
+        except NackMessage as again:
+            await asyncio.sleep(min(again.extra_options["delay"], 2))
+        except LogSilentError:
+            await asyncio.sleep(1)
 
 
 async def until_the_first_word(due: Due, desk: Desk) -> None:
@@ -98,8 +101,8 @@ async def until_the_first_word(due: Due, desk: Desk) -> None:
 async def test_every_fault_of_an_answer(stage: Stage, log: Log, *, audit: bool) -> None:
     channels = await open_channels(stage, len(FAULTS))
     chat = str(AUDIT_CHAT) if audit else None
-    limits = {"send_timeout": timedelta(seconds=1.5), "quarantine": timedelta(seconds=2.5)}
-    async with open_sender(stage, log, audit_chat=chat, **limits) as first:
+    patience = timedelta(seconds=5)
+    async with open_sender(stage, log, audit_chat=chat, send_timeout=patience) as first:
         seeds = [due_now(60, number) for number in channels]
         await asyncio.gather(*(as_the_log_asks(due, first.desk) for due in seeds))
         dues = {fault: due_now(0, number) for fault, number in zip(FAULTS, channels, strict=True)}
@@ -108,8 +111,9 @@ async def test_every_fault_of_an_answer(stage: Stage, log: Log, *, audit: bool) 
                 kind = fault.split()[0]
                 await stage.people.plan_fault(kind, "sendMessage", chat_id=number, **fields)
         await asyncio.gather(*(until_the_first_word(due, first.desk) for due in dues.values()))
-    async with open_sender(stage, log, audit_chat=chat, **limits) as second:
-        await asyncio.gather(*(as_the_log_asks(due, second.desk) for due in dues.values()))
+    async with open_sender(stage, log, audit_chat=chat) as second:
+        desk = later(second.desk)
+        await asyncio.gather(*(as_the_log_asks(due, desk) for due in dues.values()))
 
     sent = Counter(event.delivery for event in await log.events(MessageSent))
     doubtful = {event.delivery for event in await log.events(MessageUncertain)}
@@ -141,8 +145,8 @@ async def sender(
     name: str, folder: Path, nats: str, api: str, *, audit: bool
 ) -> AsyncIterator[Process]:
     settings = {
-        "FINGERPOST_SEND_TIMEOUT": "5s",
-        "FINGERPOST_QUARANTINE": "8s",
+        "FINGERPOST_SEND_TIMEOUT": "8s",
+        "FINGERPOST_QUARANTINE": "12s",
         **({"FINGERPOST_AUDIT_CHAT": str(AUDIT_CHAT)} if audit else {}),
     }
     async with Sender(folder, name, nats, api, settings) as started:
@@ -185,6 +189,7 @@ class Moments:
         await until(reached, all, seconds=15)
 
 
+@pytest.mark.timeout(240)
 @NO_AUDIT
 async def test_kill_9_at_every_moment(
     stage: Stage, log: Log, nats_url: str, tmp_path: Path, *, audit: bool
@@ -202,7 +207,7 @@ async def test_kill_9_at_every_moment(
         await killed.kill()
         moments.before_accepted.release.set()  # Telegram takes it when its sender is dead
         async with sender("next", tmp_path, nats_url, stage.api, audit=audit):
-            told = await until(lambda: the_end(log), lambda told: len(told) == 12, seconds=60)
+            told = await until(lambda: the_end(log), lambda told: len(told) == 12, seconds=120)
             await asyncio.sleep(1)
 
     claim, after, accepting, accepted, record, recorded = (due.delivery for due in moments.dues)

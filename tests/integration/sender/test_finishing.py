@@ -19,10 +19,11 @@ from contracts.events import (
 )
 from contracts.examples import example
 from contracts.ids import MAIN_BOT
+from harness.gates import Hold, http_gate
+from harness.logs import Log
 from harness.plain_fold import tables_of
 from harness.sandboxes import BOT_ID, CHANNEL, SECOND_ID, SECOND_TOKEN, Stage
-from harness.sending import Sending, due_now
-from harness.waiting import until
+from harness.sending import Sending, due_now, open_sender
 from sender.domain.deliveries import lost, names
 from sender.handlers import deliver, take_up_resolved
 from sender.lane import Line, Token
@@ -39,23 +40,29 @@ def long_due(**fields: object) -> PromoDue:
 
 
 async def test_a_send_that_was_given_back_is_finished_though_nobody_follows_any_more(
-    sending: Sending,
+    stage: Stage, log: Log
 ) -> None:
     due = due_now()
     held = example(MessageUncertain, **names(due), policy="hold")
     back = lost(due, 1, utc_now(), "to be posted again").model_copy(update={"actor": "me"})
     claim = example(MessageClaimed, **names(due), claimed_at=utc_now(), bot_id=BOT_ID)
-    await sending.stage.people.plan_fault("late", "sendMessage", seconds=1.5)
-    await sending.log.say(due, claim, held, back)
-    following = asyncio.create_task(take_up_resolved(sending.log.reader, sending.desk))
-    await until(sending.posts, bool)
+    await log.say(due, claim, held, back)
+    hold = Hold(rb"/sendMessage ")
+    async with (
+        http_gate(stage.api, [hold]) as api,
+        open_sender(replace(stage, api=api), log) as sending,
+    ):
+        following = asyncio.create_task(take_up_resolved(log.reader, sending.desk))
+        async with asyncio.timeout(20):
+            await hold.reached.wait()
 
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
-    assert sending.desk.finishing
-    await asyncio.wait(sending.desk.finishing)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        assert sending.desk.finishing
+        hold.release.set()
+        await asyncio.wait(sending.desk.finishing)
 
-    (sent,) = await sending.log.events(MessageSent)
+    (sent,) = await log.events(MessageSent)
     assert (sent.delivery, sent.attempt) == (due.delivery, 2)
     assert sending.desk.in_flight == set()
 
@@ -82,7 +89,7 @@ async def test_a_name_that_no_bot_has_yet_waits_for_a_sender_that_has_it(sending
     with pytest.raises(NackMessage) as waiting:
         await deliver(due, sending.desk)
 
-    assert 0 < waiting.value.extra_options["delay"] <= 5
+    assert 0 < waiting.value.extra_options["delay"] < 5.1
     assert await sending.log.events(MessageFailed) == []
 
 
@@ -91,7 +98,8 @@ async def test_who_waits_for_a_bot_costs_no_look_into_the_ledger_and_comes_back_
     sending: Sending, bot: str
 ) -> None:
     sending.lane.token.refuse()
-    desk = replace(sending.desk, ledger=cast("Any", None))
+    lane, line = replace(sending.lane, refused=_standing_line()), _standing_line()
+    desk = replace(sending.desk, ledger=cast("Any", None), lanes={MAIN_BOT: lane}, strangers=line)
     waits = []
 
     for number in range(100):
@@ -100,6 +108,11 @@ async def test_who_waits_for_a_bot_costs_no_look_into_the_ledger_and_comes_back_
         waits.append(waiting.value.extra_options["delay"])
 
     assert waits[-1] - waits[0] > 0.5
+
+
+def _standing_line() -> Line:
+    """Return a line by a clock that stands: a slow machine shortens nobody's wait."""
+    return Line(now=lambda: 0.0)
 
 
 async def test_a_claim_of_a_bot_without_a_token_here_is_uncertain(sending: Sending) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from harness.gates import Hold, http_gate
 from harness.logs import Log
 from harness.sandboxes import AUDIT_CHAT, BOT_ID, CHANNEL, Stage
 from harness.senders import Sender
-from harness.sending import Sending, due_now, open_sender
+from harness.sending import QUARANTINE, Sending, due_now, open_sender
 from harness.waiting import until
 from sender.domain.deliveries import names
 from sender.handlers import deliver
@@ -121,7 +120,7 @@ async def test_buttons_that_are_refused_for_good_are_missing_and_told(sending: S
 
 
 async def test_an_offer_that_is_over_gets_no_buttons(sending: Sending) -> None:
-    due = album(expires_at=utc_now() + timedelta(seconds=0.5))
+    due = album(expires_at=utc_now() + QUARANTINE / 2)
     await sending.stage.people.plan_fault("accept_then_drop", "sendMediaGroup")
 
     await finished(due, sending)
@@ -151,7 +150,7 @@ async def test_kill_9_between_the_album_and_its_buttons(
                 await hold.reached.wait()
             await killed.process.kill()
         async with Sender(tmp_path, "next", nats_url, stage.api, settings):
-            await until(lambda: log.events(MessageSent), lambda sent: len(sent) == 2, seconds=100)
+            await until(lambda: log.events(MessageSent), lambda sent: len(sent) == 2, seconds=200)
 
     sent, [buttons] = await sent_of(log, due), await below(stage)
     assert (sent.reconciled, sent.follow_up_id) == (True, buttons)

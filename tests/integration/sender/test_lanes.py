@@ -20,6 +20,7 @@ from contracts.events import (
     MessageFailed,
     MessageSent,
     MessageSkipped,
+    MessageUncertain,
     PromoDue,
 )
 from contracts.streams import SENDER_LEASE
@@ -37,6 +38,7 @@ from harness.sandboxes import (
 from harness.senders import Sender, open_channels, posts, promos
 from harness.sending import due_now
 from harness.waiting import until
+from sender.lane import WORKERS
 
 SECOND_USERNAME = "second_test_bot"
 OF_BOTH: Mapping[str, str] = {
@@ -140,9 +142,9 @@ async def test_a_bot_with_very_much_to_post_does_not_hold_up_another(
         await say(log, *many)
         await until(lambda: calls_of(stage, BOT_ID), bool)
         await say(log, one)
-        await sent(log, [one], seconds=10)
+        await sent(log, [one], seconds=30)
 
-        assert len(await calls_of(stage, BOT_ID)) < 100
+        assert len(await calls_of(stage, BOT_ID)) < 200
 
 
 async def test_a_revoked_bot_stops_alone_burns_nothing_and_goes_on_when_it_may(
@@ -150,23 +152,31 @@ async def test_a_revoked_bot_stops_alone_burns_nothing_and_goes_on_when_it_may(
 ) -> None:
     channels = await open_channels(stage, 20)
     first, second = promos(channels[:10], 2), promos(channels[10:], 2, "second")
+    theirs = {due.delivery for due in second}
+
+    async def attempts() -> tuple[list[MessageClaimed], list[MessageFailed]]:
+        failed = await log.events(MessageFailed)
+        return await claims_of(log, SECOND_ID), [e for e in failed if e.delivery in theirs]
 
     async with senders.ready(FINGERPOST_RATE="5") as sender:
         await stage.accept(f"{SECOND_ID}:another-token", SECOND_USERNAME)
         await say(log, *first, *second)
         await sent(log, first)
 
-        problem = await sender.problem("telegram second")
-        assert "TELEGRAM_BOT_TOKENS" in problem
+        problem = await until(
+            lambda: sender.problem("telegram second"), lambda said: "TELEGRAM_BOT_TOKENS" in said
+        )
         assert "@BotFather" in problem
         assert await sender.problem("telegram") == "ok"
         assert await sender.metric('fingerpost_sender_lane_up{bot="second"}') == 0
         assert await sender.metric('fingerpost_sender_lane_up{bot="main"}') == 1
-        burnt = await claims_of(log, SECOND_ID)
-        failed = await log.events(MessageFailed)
-        assert 1 <= len(burnt) <= 3
+        burnt, failed = await until(attempts, lambda made: len(made[0]) == len(made[1]))
+        # So many as had their turn, five a second, before Telegram's first word came.
+        assert 1 <= len(burnt) <= 10
         assert {event.delivery for event in failed} == {claim.delivery for claim in burnt}
-        assert {event.failure for event in failed} == {"unauthorized"}
+        # Those that were just about to be sent when it came were never sent.
+        assert "unauthorized" in {event.failure for event in failed}
+        assert {event.failure for event in failed} <= {"unauthorized", "not_connected"}
         assert all(event.retry_at for event in failed)
 
         await stage.accept(SECOND_TOKEN, SECOND_USERNAME)
@@ -255,24 +265,24 @@ async def test_killed_it_is_replaced_for_both_bots_and_nothing_is_posted_twice(
     channels = await open_channels(stage, 40)
     dues = [*promos(channels[:20], 5), *promos(channels[20:], 5, "second")]
 
+    async def ends() -> tuple[set[str], set[str]]:
+        said = {event.delivery for event in await log.events(MessageSent)}
+        return said, {event.delivery for event in await log.events(MessageUncertain)}
+
     async with senders.ready("one") as one:
         await until(one.active, bool)
         async with senders.ready("two") as two:
             await say(log, *dues)
             await until(lambda: calls_of(stage, SECOND_ID), lambda calls: len(calls) > 20)
             await one.process.kill()
-            await until(two.active, bool, seconds=12)
-
-            async def count() -> int:
-                return len(await stage.people.calls("sendMessage"))
-
+            await until(two.active, bool, seconds=30)
             # What was claimed and not recorded cannot be looked for here, and stays uncertain.
-            await until(count, lambda seen: seen >= len(dues) - 12, seconds=90)
-            await until(lambda: log.events(MessageSent), lambda s: len(s) >= len(dues) - 12)
+            said, doubtful = await until(ends, lambda e: len(e[0] | e[1]) == len(dues), seconds=90)
 
     found = await posts(stage, channels)
     assert found == dict.fromkeys(found, 1)
-    assert len(dues) - 12 <= len(found) <= len(dues)
+    assert len(said) <= len(found) <= len(dues)
+    assert len(doubtful) <= 2 * WORKERS
     for bot_id in (BOT_ID, SECOND_ID):
         calls = await calls_of(stage, bot_id)
         assert {call["status"] for call in calls} == {200}
@@ -302,7 +312,7 @@ async def test_a_hung_send_does_not_keep_a_sender_from_the_lease_that_it_lost(
         after = due_now(1, OTHER_CHANNEL)
         await say(log, after)
 
-        await sent(log, [after], seconds=10)
+        await sent(log, [after])
         assert [event.delivery for event in await log.events(MessageSent)] == [after.delivery]
         await sent(log, [hung], seconds=40)
 

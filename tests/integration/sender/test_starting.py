@@ -40,7 +40,7 @@ async def test_a_consumer_without_a_leader_is_waited_for(
 
     async with service._lifespan(service.asgi):
         await log.say(due_now())
-        await until(lambda: log.events(MessageSent), bool, seconds=20)
+        await until(lambda: log.events(MessageSent), bool, seconds=60)
 
     assert next(calls) > 2
     assert not service._failed

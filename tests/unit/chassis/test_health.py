@@ -54,7 +54,7 @@ async def watched(health: Health) -> AsyncIterator[httpx.AsyncClient]:
 
 async def becomes(client: httpx.AsyncClient, status: int) -> dict[str, str]:
     """Wait until readiness answers `status`; return the state of each check."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while (answer := await client.get("/readyz")).status_code != status:
             await asyncio.sleep(0.005)
     checks: dict[str, str] = answer.json()["checks"]

@@ -137,11 +137,12 @@ async def test_it_waits_for_a_log_that_does_not_say_its_time_yet() -> None:
     await asyncio.sleep(0)
     assert not begun.done()
     machine.away = False
-    await asyncio.wait_for(begun, 10)
+    await asyncio.wait_for(begun, 60)
 
     assert abs(machine.wrong) < 0.01
 
 
 def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
     assert LogClock()._monotonic is since_boot
-    assert abs(since_boot() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= since_boot() <= time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from chassis import tracing
+from chassis import telemetry, tracing
 from chassis.log import handling
 from chassis.telemetry import Telemetry, trace_id
 from contracts.envelope import Envelope
@@ -22,6 +22,8 @@ ENVELOPE = Envelope.of(example(PromoDue), source="/test", now=SLOT, cause=None)
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    # All is told before the end: the collector answers, however slow the machine.
+    monkeypatch.setattr(telemetry, "_STOP_SECONDS", 60.0)
     with collecting() as collector:
         monkeypatch.setattr(tracing, "_tracer", Telemetry("probe", "0", collector.url))
         yield collector
@@ -113,7 +115,10 @@ def test_events_that_were_said_untraced_make_no_spans_of_their_own(collector: Co
     assert (batch.name, batch.links, batch.nanoseconds) == ("fold a batch", (), 100_000_000)
 
 
-def test_a_collector_that_does_not_answer_holds_up_the_end_for_seconds_only() -> None:
+def test_a_collector_that_does_not_answer_holds_up_the_end_for_seconds_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "_STOP_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         tracer = Telemetry("probe", "0", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with tracer.span("post", "client", "a", None, {}):
@@ -123,7 +128,7 @@ def test_a_collector_that_does_not_answer_holds_up_the_end_for_seconds_only() ->
         waited = monotonic() - begun
         answer(silent)
 
-    assert waited < 5
+    assert waited < 8  # whoever waits for the answer waits 10 s
 
 
 def answer(silent: socket.socket) -> None:

@@ -11,6 +11,7 @@ import os
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -200,6 +201,7 @@ def spoilt(dice, update):
     return update
 
 
+@pytest.mark.timeout(600)  # it takes a minute of a busy machine
 async def test_a_hundred_thousand_hostile_updates_credit_nothing(fresh_story, updates, caplog):
     caplog.set_level(logging.CRITICAL)
     story, dice = fresh_story(), random.Random(int(os.environ.get("SEED", "1")))

@@ -22,7 +22,8 @@ class Scene:
 
     def limiter(self, *, paid: bool = False, **limits: float) -> Limiter:
         pacing = Pacing(Limits(SHARES, **limits))  # type: ignore[arg-type]
-        return Limiter(pacing, lambda: self.active, spend=self.take if paid else None)
+        now = asyncio.get_running_loop().time
+        return Limiter(pacing, lambda: self.active, spend=self.take if paid else None, now=now)
 
     async def take(self) -> int:
         self.asked += 1
