@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from harness import servers
 from harness.logs import Log, open_log
+from stack.nats_server import NatsServer
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("fingerpost", deadline=None)
@@ -80,6 +81,13 @@ def runs_on(thread: threading.Thread) -> bool:
 async def nats_url(tmp_path: Path) -> AsyncIterator[str]:
     async with servers.nats_url(tmp_path) as url:
         yield url
+
+
+@pytest_asyncio.fixture
+async def own_nats(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """Yield a server that the test may stop, kill and start again."""
+    async with servers.nats_server(tmp_path) as server:
+        yield server
 
 
 @pytest_asyncio.fixture

@@ -34,16 +34,23 @@ async def nats_url(folder: Path) -> AsyncIterator[str]:
         await _forget_log(external)
         yield external
         return
-    server = embedded_nats(folder)
-    await server.start()
-    try:
+    async with nats_server(folder) as server:
         yield server.url
+
+
+@asynccontextmanager
+async def nats_server(folder: Path) -> AsyncIterator[NatsServer]:
+    """Yield a nats-server that a test may stop, kill and start again; none is left behind."""
+    server = embedded_nats(folder)
+    try:
+        await server.start()
+        yield server
     finally:
         await server.process.kill()
 
 
 def embedded_nats(folder: Path) -> NatsServer:
-    """Return a nats-server that a test starts, kills and starts again."""
+    """Return a nats-server that a test starts, kills and starts again, and ends."""
     return NatsServer(folder / "nats", port=free_port(), monitor_port=free_port())
 
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -59,7 +58,9 @@ class _Forked:
     """A process, of which `told` says its id and, once it ended, its exit status."""
 
     def __init__(self, told: socket.socket) -> None:
-        self.pid = int(told.recv(16))
+        if not (number := told.recv(16)):
+            raise RuntimeError("the nursery ended before it forked; standard error says why")
+        self.pid = int(number)
         self._told = told
         self._status: int | None = None
 
@@ -86,8 +87,18 @@ class _Nursery:
         self.process.wait()
 
 
-@cache
+_nurseries: dict[str, _Nursery] = {}
+
+
 def _nursery(module: str) -> _Nursery:
+    """Return the nursery of a module: another one where it was killed, say for want of memory."""
+    known = _nurseries.get(module)
+    if known is None or known.process.poll() is not None:
+        known = _nurseries[module] = _begun(module)
+    return known
+
+
+def _begun(module: str) -> _Nursery:
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(

@@ -25,7 +25,7 @@ from stack.process import Process, StartError
 
 _OPEN_TO_ALL = Path("/var/lib/fingerpost")
 _USER = "fingerpost"
-_START_SECONDS = 120
+_START_SECONDS = 100
 """After a kill -9 it first writes all its files to the disk."""
 _LEFT_BEHIND = "pre-existing shared memory block"
 """What it ends with while a child of one that was killed has not heard of it."""

@@ -18,7 +18,6 @@ from chassis.log import LogUnavailableError
 from contracts.events import CtaClicked
 from contracts.examples import example
 from harness.logs import Log, open_log
-from harness.servers import embedded_nats
 from harness.waiting import until
 from harness.warm import Warm
 from stack.nats_server import NatsServer
@@ -115,25 +114,23 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Scene]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240  Postgres may run as another user
         postgres = PostgresServer(Path(folder) / "postgres", port=free_port(), password="tests")
-        await postgres.start()
-        nats = embedded_nats(tmp_path)
-        await nats.start()
-        async with open_log(nats.url) as log:
-            scene = Scene(
-                tmp_path, nats, postgres, log, Database(postgres.dsn), Process("", (), log=tmp_path)
-            )
-            scene.replica = _service(scene)
-            scene.replica.start()
-            try:
-                yield scene
-            finally:
-                await scene.replica.kill()
-        await nats.process.kill()
-        await postgres.process.stop()
+        nobody, database = Process("", (), log=tmp_path), Database(postgres.dsn)
+        try:
+            await postgres.start()
+            async with open_log(own_nats.url) as log:
+                scene = Scene(tmp_path, own_nats, postgres, log, database, nobody)
+                scene.replica = _service(scene)
+                scene.replica.start()
+                try:
+                    yield scene
+                finally:
+                    await scene.replica.kill()
+        finally:
+            await postgres.process.stop()
 
 
 def _service(scene: Scene) -> Process:

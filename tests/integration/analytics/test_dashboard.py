@@ -299,6 +299,7 @@ async def test_a_tap_shows_on_an_open_page(log: Log, analytics: Analytics) -> No
         assert await page.evaluate("document.activeElement.className") == "scroll"
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
+        assert said == []
         await analytics.process.kill()
         await expect(page.get_by_test_id("live")).to_have_text("connection lost, trying again")
         await browser.close()

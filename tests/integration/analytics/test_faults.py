@@ -29,8 +29,9 @@ from contracts.examples import example
 from contracts.streams import EVENTS, analytics_consumer
 from harness.logs import Log, open_log
 from harness.plain_fold import tables_of
-from harness.servers import connected, embedded_nats
+from harness.servers import connected
 from harness.waiting import until
+from stack.nats_server import NatsServer
 from stack.ports import free_port
 from stack.postgres_server import PostgresServer
 
@@ -235,10 +236,9 @@ async def test_messages_that_were_handed_to_somebody_else_are_folded_all_the_sam
 
 
 async def test_a_killed_nats_is_followed_again_when_it_is_back(
-    tmp_path: Path, database: Database
+    own_nats: NatsServer, database: Database
 ) -> None:
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     projector = Projector(database.dsn)
     async with open_log(server.url) as log, running(projector, log.connection):
         await log.say(*taps(5))
@@ -252,7 +252,6 @@ async def test_a_killed_nats_is_followed_again_when_it_is_back(
         await projector.check()
         assert projector.last_sequence == 10
         assert await same_as_log(database, log)
-    await server.process.kill()
 
 
 @pytest.fixture
@@ -261,9 +260,11 @@ async def own_postgres() -> AsyncIterator[PostgresServer]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240  one call on a local folder
         server = PostgresServer(Path(folder) / "postgres", port=free_port(), password="tests")
-        await server.start()
-        yield server
-        await server.process.stop()
+        try:
+            await server.start()
+            yield server
+        finally:
+            await server.process.stop()
 
 
 async def test_a_stopped_postgres_is_waited_for_and_readiness_says_so(
@@ -293,10 +294,9 @@ async def test_a_stopped_postgres_is_waited_for_and_readiness_says_so(
 
 @pytest.mark.parametrize("written_on", [0, 5], ids=["shorter", "written on"])
 async def test_a_log_that_lost_its_tail_halts_the_projector(
-    tmp_path: Path, database: Database, written_on: int
+    own_nats: NatsServer, tmp_path: Path, database: Database, written_on: int
 ) -> None:
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     async with open_log(server.url) as log:
         await log.say(*taps(3))
     await server.process.kill()
@@ -315,17 +315,15 @@ async def test_a_log_that_lost_its_tail_halts_the_projector(
         projector = Projector(database.dsn)
         async with running(projector, log.connection):
             problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
-    await server.process.kill()
     assert "lost" in problem
     assert "rebuild --accept-differences" in problem
     assert await database.checkpoint() == 5
 
 
 async def test_a_tail_that_is_lost_and_written_over_while_it_is_followed_halts_the_projector(
-    tmp_path: Path, database: Database
+    own_nats: NatsServer, tmp_path: Path, database: Database
 ) -> None:
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     projector = Projector(database.dsn)
     async with open_log(server.url) as log, running(projector, log.connection):
         await log.say(*taps(3))
@@ -344,13 +342,12 @@ async def test_a_tail_that_is_lost_and_written_over_while_it_is_followed_halts_t
         async with open_log(server.url) as other:
             await other.say(*taps(5, "new"))
         problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
-    await server.process.kill()
     assert "lost" in problem
     assert await database.checkpoint() == 5
 
 
 async def test_a_log_that_changed_while_nobody_listened_is_looked_at_before_it_is_read_on(
-    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+    own_nats: NatsServer, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The link is cut, and whole again, during one long write: no silence tells of it.
 
@@ -367,8 +364,7 @@ async def test_a_log_that_changed_while_nobody_listened_is_looked_at_before_it_i
             await go_on.wait()
 
     monkeypatch.setattr(Feed, "acknowledge", slowly)
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     async with open_log(server.url) as log:
         await log.say(*taps(3))
     await server.process.stop()
@@ -397,7 +393,6 @@ async def test_a_log_that_changed_while_nobody_listened_is_looked_at_before_it_i
             go_on.set()
             problem = await until(lambda: problem_of(projector), lambda said: "halted" in said)
     await link.stop()
-    await server.process.kill()
     assert "lost" in problem
     assert await database.checkpoint() == 5
 

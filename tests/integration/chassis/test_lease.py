@@ -100,4 +100,6 @@ async def test_a_holder_keeps_it_by_renewing(bucketed: Log) -> None:
     assert not await taken(two, 10)
 
     assert one.held
+    # Else it had not to be renewed; and who is killed is to be replaced within ten seconds.
+    assert CLICKS_LEASE.lifetime < timedelta(seconds=10)
     keeping.cancel()

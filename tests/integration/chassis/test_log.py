@@ -1,7 +1,6 @@
 """Publishing and reading against a real nats-server."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import nats.errors
@@ -12,7 +11,7 @@ from contracts.events import CtaClicked, GuideDue, MessageSent, MessageUncertain
 from contracts.examples import GUIDE_DELIVERY, example
 from contracts.subjects import due_of, slot_of
 from harness.logs import Log, open_log
-from harness.servers import embedded_nats
+from stack.nats_server import NatsServer
 
 
 async def test_an_event_is_said_once_however_often_it_is_repeated(log: Log) -> None:
@@ -120,9 +119,8 @@ async def test_what_was_not_acknowledged_is_said_again_and_stands_once(
     assert await log.events(CtaClicked) == [example(CtaClicked)]
 
 
-async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) -> None:
-    server = embedded_nats(tmp_path)
-    await server.start()
+async def test_publishing_and_reading_survive_a_killed_server(own_nats: NatsServer) -> None:
+    server = own_nats
     async with open_log(server.url) as log:
         seen = []
 
@@ -145,6 +143,5 @@ async def test_publishing_and_reading_survive_a_killed_server(tmp_path: Path) ->
             while "after" not in seen:
                 await asyncio.sleep(0.05)
         reading.cancel()
-    await server.process.kill()
 
     assert [name for name in seen if name != "impatient"] == ["before", "during", "after"]

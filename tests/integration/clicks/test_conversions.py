@@ -10,7 +10,6 @@ from chassis.log import Publisher
 from contracts.events import ConversionRecorded, CtaClicked
 from contracts.examples import PROMO_DELIVERY, USER, example
 from harness.logs import open_log
-from harness.servers import embedded_nats
 from harness.signing import SECRET, STRIPE_SECRET, Systems
 
 PHONE = {"User-Agent": "Mozilla/5.0 (iPhone)"}
@@ -165,10 +164,9 @@ async def test_a_subscription_told_from_its_end_to_its_beginning_is_credited_all
 
 
 async def test_while_nats_is_dead_nothing_is_taken_and_afterwards_it_counts_once(
-    stage, tmp_path, run_impatient
+    stage, own_nats, run_impatient
 ):
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     environment = {**stage.webhook_environment(server.url, 1), **SECRETS}
     async with open_log(server.url) as log, run_impatient(environment) as edge:
         await edge.ready()
@@ -186,7 +184,6 @@ async def test_while_nats_is_dead_nothing_is_taken_and_afterwards_it_counts_once
         assert again.status_code == 200
         names = [conversion.source_id for conversion in await log.events(ConversionRecorded)]
         assert sorted(names) == [f"order-{n}" for n in range(5)]
-    await server.process.kill()
 
 
 async def test_the_metrics_say_what_came_of_it(edge, systems):

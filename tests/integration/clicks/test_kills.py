@@ -10,9 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,7 +18,6 @@ import pytest
 from contracts.events import CtaClicked, GuideDue, PromoDue
 from contracts.examples import example
 from harness.logs import open_log
-from harness.servers import embedded_nats
 from harness.waiting import until
 from stack.nats_server import NatsServer
 from stack.ports import free_port
@@ -103,35 +100,27 @@ class Killer:
             self.clicks.start()
 
 
-@pytest.fixture
-async def nats(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    server = embedded_nats(tmp_path)
-    await server.start()
-    yield server
-    await server.process.kill()
-
-
 @pytest.mark.timeout(1800)  # minutes, where others load the machine
 @pytest.mark.parametrize(("mode", "taps", "kills"), [("webhook", 5_000, 6), ("polling", 1_000, 3)])
 async def test_every_tap_is_in_the_log_exactly_once_whoever_is_killed(
-    mode, taps, kills, stage, nats, process
+    mode, taps, kills, stage, own_nats, process
 ):
     seed = int(os.environ.get("FINGERPOST_TEST_SEED", time.time_ns() % 10_000))
     sys.stderr.write(f"FINGERPOST_TEST_SEED={seed}\n")
     port = free_port()
     environment = (
-        stage.webhook_environment(nats.url, port)
+        stage.webhook_environment(own_nats.url, port)
         if mode == "webhook"
-        else stage.environment(nats.url)
+        else stage.environment(own_nats.url)
     )
     settings = {"FINGERPOST_TAPS_PER_MINUTE": "100000", "FINGERPOST_LOG_LEVEL": "info"}
     clicks = process({**environment, **settings}, port)
-    async with open_log(nats.url) as log:
+    async with open_log(own_nats.url) as log:
         await log.say(example(GuideDue), example(PromoDue))
         clicks.start()
         await clicks.answers(f"http://127.0.0.1:{port}/readyz", 60)
         tappers = Tappers(stage, taps)
-        killer = Killer(random.Random(seed), clicks, nats, tappers)
+        killer = Killer(random.Random(seed), clicks, own_nats, tappers)
         message = await stage.post_promo()
 
         await asyncio.gather(killer.run(kills), tappers.run(message))

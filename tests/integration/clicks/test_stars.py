@@ -20,7 +20,6 @@ from contracts.examples import GUIDE_DELIVERY, PROMO_DELIVERY, example
 from contracts.token import CtaRef, TokenSigner
 from harness.gates import Hold, nats_gate
 from harness.logs import open_log
-from harness.servers import embedded_nats
 from harness.waiting import until
 from sandbox.client import Sandbox
 from stack.ports import free_port
@@ -378,9 +377,8 @@ def checkout(token, query):
     return {"update_id": 1, "pre_checkout_query": {**fields, "invoice_payload": token}}
 
 
-async def test_while_the_log_is_away_a_checkout_is_answered_in_time(stage, tmp_path, run_impatient):
-    server = embedded_nats(tmp_path)
-    await server.start()
+async def test_while_the_log_is_away_a_checkout_is_answered_in_time(stage, own_nats, run_impatient):
+    server = own_nats
     known = SIGNER.sign(CtaRef(PROMO_DELIVERY, 0))
     unknown = SIGNER.sign(CtaRef(GUIDE_DELIVERY, 0))
     async with open_log(server.url) as log:

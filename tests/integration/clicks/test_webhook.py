@@ -11,7 +11,6 @@ from contracts.events import BotStarted, ConversionRecorded, CtaClicked, GuideDu
 from contracts.examples import PROMO_DELIVERY, USER, example
 from contracts.token import CtaRef, TokenSigner
 from harness.logs import open_log
-from harness.servers import embedded_nats
 
 GONE = "This button is no longer active."
 PHONE = {"User-Agent": "Mozilla/5.0 (iPhone)"}
@@ -129,10 +128,9 @@ async def test_before_the_log_is_there_telegram_is_asked_to_come_back(stage, run
 
 
 async def test_while_nats_is_dead_nothing_is_answered_and_afterwards_each_tap_counts_once(
-    stage, tmp_path, run_impatient
+    stage, own_nats, run_impatient
 ):
-    server = embedded_nats(tmp_path)
-    await server.start()
+    server = own_nats
     async with open_log(server.url) as log:
         await log.say(example(GuideDue), example(PromoDue))
         async with run_impatient(stage.webhook_environment(server.url, 1)) as edge:
@@ -153,7 +151,6 @@ async def test_while_nats_is_dead_nothing_is_answered_and_afterwards_each_tap_co
         assert again.status_code == 200
         names = [click.source_id for click in await log.events(CtaClicked)]
         assert names == ["before", "during"]
-    await server.process.kill()
 
 
 async def test_nobody_is_recorded_before_telegram_said_who_the_bot_is(

@@ -178,7 +178,8 @@ async def poll_as_another(stage, ended):
     """Poll for ever, as one that does not know why it is ended again and again."""
     while True:
         answer = await stage.call("getUpdates", timeout=20)
-        ended += [answer["error_code"]] if not answer["ok"] else []
+        if not answer["ok"]:
+            ended.append(answer["error_code"])
 
 
 async def more_than(some, count):

@@ -103,7 +103,7 @@ async def url_of(service: Process, port: int) -> str:
 def silence() -> Iterator[tuple[socket.socket, str]]:
     """Listen and say nothing; yield also the address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
+        listener.settimeout(60)
         yield listener, f"127.0.0.1:{listener.getsockname()[1]}"
 
 

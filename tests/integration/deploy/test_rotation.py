@@ -32,12 +32,9 @@ def scheduler(folder: Path, port: int, url: str) -> Process:
 @pytest.mark.timeout(180)
 async def test_a_changed_password_of_nats_ends_a_service_until_it_is_told(tmp_path: Path) -> None:
     async with secured_nats(tmp_path) as nats:
-        old, port = nats.url("scheduler"), free_port()
+        old, port, later = nats.url("scheduler"), free_port(), free_port()
         service = scheduler(tmp_path, port, old)
-        service.start()
-        await service.answers(f"http://127.0.0.1:{port}/readyz", 60)
-
-        await nats.server.process.stop()
+        again = scheduler(tmp_path, later, old.replace(PASSWORDS["scheduler"], NEW))
         passwords = {**PASSWORDS, "scheduler": NEW}
         changed = NatsServer(
             tmp_path / "nats",
@@ -46,17 +43,19 @@ async def test_a_changed_password_of_nats_ends_a_service_until_it_is_told(tmp_pa
             include=AUTHORIZATION,
             environment={f"NATS_PASSWORD_{user.upper()}": passwords[user] for user in USERS},
         )
-        await changed.start()
         try:
+            service.start()
+            await service.answers(f"http://127.0.0.1:{port}/readyz", 60)
+
+            await nats.server.process.stop()
+            await changed.start()
             await service.ended(60)
-            port = free_port()
-            again = scheduler(tmp_path, port, old.replace(PASSWORDS["scheduler"], NEW))
             again.start()
-            await again.answers(f"http://127.0.0.1:{port}/readyz", 60)
+            await again.answers(f"http://127.0.0.1:{later}/readyz", 60)
             await again.stop()
         finally:
-            await service.kill()
-            await changed.process.kill()
+            for process in (service, again, changed.process):
+                await process.kill()
 
     assert service.exit_status == 1
     assert "check NATS_URL and its credentials" in service.tail(30)

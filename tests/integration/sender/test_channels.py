@@ -78,9 +78,9 @@ async def test_a_channel_that_refuses_is_disabled_once_and_skipped_from_then_on(
 
     await asyncio.gather(*(deliver(due, sending.desk, first=True) for due in first))
     refused = len(await calls(stage))
-    later, elsewhere = due_now(20), due_now(21, OTHER_CHANNEL)
-    await deliver(later, sending.desk, first=True)
-    await deliver(later, sending.desk)
+    after, elsewhere = due_now(20), due_now(21, OTHER_CHANNEL)
+    await deliver(after, sending.desk, first=True)
+    await deliver(after, sending.desk)
     await deliver(elsewhere, sending.desk, first=True)
 
     [fact] = await log.events(ChannelDisabled)
@@ -90,7 +90,7 @@ async def test_a_channel_that_refuses_is_disabled_once_and_skipped_from_then_on(
     assert fact.delivery in {due.delivery for due in first}
     assert "kicked" in fact.description
     assert {(event.failure, event.retry_at) for event in failed} == {("target", None)}
-    assert {e.delivery for e in (*failed, *skipped)} == {d.delivery for d in (*first, later)}
+    assert {e.delivery for e in (*failed, *skipped)} == {d.delivery for d in (*first, after)}
     assert {event.reason for event in skipped} == {"channel_disabled"}
     assert len(await calls(stage)) == refused + 1
     assert len(await sending.posts(OTHER_CHANNEL)) == 1

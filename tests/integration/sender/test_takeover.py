@@ -17,6 +17,7 @@ from harness.logs import Log
 from harness.sandboxes import Stage, open_sandbox
 from harness.senders import Sender, open_channels, posts, promos, sends
 from harness.waiting import until
+from sender.lane import WORKERS
 
 CHANNELS, EACH = 60, 14
 SETTINGS = {"FINGERPOST_SEND_TIMEOUT": "6s", "FINGERPOST_QUARANTINE": "9s"}
@@ -26,8 +27,6 @@ A_FEW = 60
 """Refused where a machine that stood still for seconds has many sends arrive at once."""
 REPLACED = 15
 """Within ten seconds a killed sender is replaced, in 8 as measured; and a machine may be slow."""
-AT_ONCE = 32
-"""What a sender has claimed and not recorded yet, at most: as many workers a lane has."""
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -122,12 +121,12 @@ async def test_killed_it_is_replaced_within_ten_seconds_and_within_the_limits(pa
 
     await pair.active.process.kill()
     # What was claimed and not recorded waits for its quarantine, and is then uncertain.
-    await pair.all_told(uncertain=AT_ONCE)
+    await pair.all_told(uncertain=WORKERS)
     await asyncio.sleep(3)
 
     assert await pair.standby.active()
     assert await pair.longest_gap() < REPLACED
-    await pair.all_posted_once_within_the_limits(uncertain=AT_ONCE)
+    await pair.all_posted_once_within_the_limits(uncertain=WORKERS)
 
 
 async def test_stopped_cleanly_it_is_replaced_at_once(pair: Pair) -> None:
@@ -148,13 +147,13 @@ async def test_frozen_and_back_it_posts_nothing_twice_and_no_limit_is_broken(pai
     pair.active.process.send(signal.SIGSTOP)
     await asyncio.sleep(15)
     pair.active.process.send(signal.SIGCONT)
-    await pair.all_told(uncertain=AT_ONCE)
+    await pair.all_told(uncertain=WORKERS)
     await asyncio.sleep(3)
 
     assert not await pair.active.active()
     assert await pair.standby.active()
     assert await pair.longest_gap() < REPLACED
-    await pair.all_posted_once_within_the_limits(uncertain=AT_ONCE)
+    await pair.all_posted_once_within_the_limits(uncertain=WORKERS)
 
 
 async def test_frozen_and_back_it_takes_over_again_when_the_other_is_killed(pair: Pair) -> None:
@@ -166,7 +165,7 @@ async def test_frozen_and_back_it_takes_over_again_when_the_other_is_killed(pair
 
     await pair.standby.process.kill()
     await until(pair.active.active, bool, seconds=60)
-    await pair.all_told(uncertain=2 * AT_ONCE)
+    await pair.all_told(uncertain=2 * WORKERS)
     await asyncio.sleep(3)
 
-    await pair.all_posted_once_within_the_limits(uncertain=2 * AT_ONCE)
+    await pair.all_posted_once_within_the_limits(uncertain=2 * WORKERS)

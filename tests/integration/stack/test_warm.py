@@ -9,7 +9,7 @@ from typing import IO
 import pytest
 
 from harness.sandboxes import CHANNEL, open_sandbox
-from harness.warm import Warm
+from harness.warm import Warm, _nursery
 from sandbox.client import SandboxError
 from stack.process import Child
 
@@ -44,6 +44,18 @@ def test_one_that_ends_at_once_has_its_status_too(tmp_path: Path) -> None:
     process.send(signal.SIGTERM)
 
     assert (process.running, process.exit_status) == (False, 2)
+
+
+async def test_where_its_nursery_was_killed_another_one_forks(tmp_path: Path) -> None:
+    nursery = _nursery("scheduler").process
+    nursery.kill()
+    nursery.wait()
+
+    process = Warm("late", "scheduler", "begin", log=tmp_path / "late.log")
+    process.start()
+    await process.ended(60)
+
+    assert process.exit_status == 2
 
 
 async def test_it_is_killed_by_its_id_and_starts_again_with_nothing(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ class Versions:
                 # where it is there: those that read one of the views and wait for this one.
                 if "replaced_at" not in (await self._checkpoint(before) or {}):
                     await self._connection.execute(
-                        f"ALTER TABLE {before}.checkpoint ADD COLUMN replaced_at timestamptz"
+                        f"ALTER TABLE {before}.checkpoint"
+                        " ADD COLUMN IF NOT EXISTS replaced_at timestamptz"
                     )
                 # The lock of this row keeps the old version where it is.
                 held = await self._connection.fetchval(
