@@ -55,6 +55,12 @@ async def shown(lives: Lives, channel: int = CHANNEL) -> list[dict[str, Any]]:
     return [message for message in found if not message["deleted"]]
 
 
+async def stands(lives: Lives, sent: MessageSent) -> list[tuple[str, bool]]:
+    """Return the last word of a message that stands, and whether it is pinned."""
+    ours = [m for m in await shown(lives) if m["message_id"] == sent.message_id]
+    return [(message["text"].split()[-1], message["pinned"]) for message in ours]
+
+
 async def withdrawn(lives: Lives) -> list[tuple[str, str, str]]:
     """Return what the log says was withdrawn: the action, the reason, the outcome."""
     said = await lives.sending.log.events(MessageWithdrawn)
@@ -222,6 +228,8 @@ async def test_only_the_message_itself_is_unpinned(lives: Lives) -> None:
 # --- what goes wrong ----------------------------------------------------------------------------
 
 METHODS = {"edit": "editMessageText", "delete": "deleteMessage", "unpin": "unpinChatMessage"}
+AFTER = {"edit": [("over.", True)], "delete": [], "unpin": [("only.", False)]}
+"""What stands then of a pinned message: its last word, and whether it is pinned."""
 
 
 @pytest.mark.parametrize("action", METHODS)
@@ -229,6 +237,7 @@ METHODS = {"edit": "editMessageText", "delete": "deleteMessage", "unpin": "unpin
 async def test_a_lost_answer_is_asked_for_again(lives: Lives, kind: str, action: str) -> None:
     text = OVER if action == "edit" else None
     sent = await expired(lives, OFFER.model_copy(update={"pin": True}), action, text)
+    await until(lambda: stands(lives, sent), lambda found: found == [("only.", True)])
     await lives.sending.stage.people.plan_fault(kind, METHODS[action])
 
     assert await postponed(lives, sent) >= 5
@@ -238,7 +247,7 @@ async def test_a_lost_answer_is_asked_for_again(lives: Lives, kind: str, action:
     gone = kind == "accept_then_drop" and action == "delete"
     outcome = "absent" if gone else "done"
     assert await withdrawn(lives) == [(action, "expired", outcome)]
-    assert [message["text"] for message in await shown(lives)] != [OFFER.text]
+    assert await stands(lives, sent) == AFTER[action]
 
 
 async def test_an_unreadable_result_means_that_it_is_done(lives: Lives) -> None:

@@ -97,7 +97,7 @@ async def test_a_channel_that_refuses_is_disabled_once_and_skipped_from_then_on(
     assert disabled_now() == 1
 
 
-async def test_enabled_again_it_is_posted_in_within_a_second(sending: Sending, owner: int) -> None:
+async def test_enabled_again_it_is_posted_in_soon(sending: Sending, owner: int) -> None:
     people = sending.stage.people
     await people.kick(owner, CHANNEL, BOT_USERNAME)
     await deliver(due_now(), sending.desk)
@@ -110,7 +110,7 @@ async def test_enabled_again_it_is_posted_in_within_a_second(sending: Sending, o
         await deliver(due_now(1), sending.desk)
 
     assert len(await sending.posts()) == 1
-    assert took < 5  # a second, and what a busy machine takes
+    assert took < 5  # a second at most, and what a busy machine takes; who asks again waits ten
     assert disabled_now() == 0
 
 
